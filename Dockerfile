@@ -13,6 +13,7 @@ COPY config config
 COPY notifier notifier
 COPY consumers consumers
 COPY templates templates
+COPY locale locale
 # The key signs nothing: it lives for this one command.
 RUN SECRET_KEY=for-the-build-only python manage.py collectstatic --noinput && mkdir -p var/pictures && chown -R notifier var
 USER notifier

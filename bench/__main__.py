@@ -86,6 +86,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=100_000, help="rows of the file that is imported; 0: none")
     parser.add_argument("--only-pages", action="store_true", help="nothing but the table of pages")
     parser.add_argument("--only-import", action="store_true", help="nothing but the import")
+    parser.add_argument("--only-fields", action="store_true", help="nothing but the fields that staff define")
     parser.add_argument("--short", action="store_true", help="so small that it only shows whether every part works")
     if parser.parse_known_args(argv)[0].short:
         parser.set_defaults(**SHORT)
@@ -97,9 +98,16 @@ def _parts(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
     if options.only_import:
         yield "bench.imports", options.engine or "postgresql"
         return
-    for engine in ("postgresql", "sqlite"):
-        if options.engine in (None, engine) and not options.only_pages:
-            yield "bench.measure", engine
+    engines = [engine for engine in ("postgresql", "sqlite") if options.engine in (None, engine)]
+    if not (options.only_pages or options.only_fields):
+        yield from (("bench.measure", engine) for engine in engines)
+    if options.large and not options.only_pages:
+        yield from (("bench.fields", engine) for engine in engines)
+    if not options.only_fields:
+        yield from _those_of_postgresql(options)
+
+
+def _those_of_postgresql(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
     if options.rows and not options.only_pages:
         yield "bench.imports", options.engine or "postgresql"
     if options.engine != "sqlite" and options.large and options.deliveries:

@@ -50,7 +50,8 @@ def _lists(browser: Browser, model_admin: ModelAdmin) -> Iterator[PageUrl]:
     context = getattr(browser.get(url), "context_data", None) or {}
     change_list = context.get("cl")
     for spec in change_list.filter_specs if change_list else ():
-        queries += [choice["query_string"] for choice in spec.choices(change_list) if not choice["selected"]]
+        # One that is a form has no links.
+        queries += [one["query_string"] for one in spec.choices(change_list) if not one.get("selected", True)]
     for query in queries:
         yield PageUrl(f"{name} list {query}", url + query)
 

@@ -96,6 +96,22 @@ class Environment:
             self.mistakes.append(f"{name} looks like JSON but can’t be read: {error}.")
             return value
 
+    def languages(self, name: str, default: str, *, folder: Path) -> tuple[str, ...]:
+        """Codes such as en,de, each once, of which `folder` has a catalogue."""
+        found = tuple(self.names(name, default.split(",")))
+        there = sorted(path.parent.parent.name for path in folder.glob("*/LC_MESSAGES/django.mo"))
+        if len(set(found)) < len(found) or not set(found) <= set(there):
+            self.mistakes.append(
+                f"{name} must name some of the languages {', '.join(there)}, each once, the default first."
+            )
+            return tuple(default.split(","))
+        return found
+
+    def by_language(self, name: str, codes: Sequence[str]) -> dict[str, str]:
+        """The values of NAME_DE, NAME_FR and so on, by language, where they are set."""
+        found = {code: self.text(f"{name}_{code.upper().replace('-', '_')}") for code in codes}
+        return {code: text for code, text in found.items() if text}
+
     def secrets(self, name: str) -> list[str]:
         """Pairs of name and password, like `notifier:…`; the values are never shown."""
         found = self.names(name, [])

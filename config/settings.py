@@ -75,6 +75,8 @@ TIME_ZONE = (
 USE_TZ = True
 USE_I18N = True
 FORMAT_MODULE_PATH = "config.formats"
+# What clients read is translated. The back office is always in LANGUAGE_CODE: no middleware looks at the browser's.
+LOCALE_PATHS = [BASE_DIR / "locale"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
@@ -327,10 +329,6 @@ BREAKER_PROBE_SECONDS = env.whole("BREAKER_PROBE_SECONDS", 30, most=900)
 UNSUBSCRIBE_MAILTO = env.spelled(
     "UNSUBSCRIBE_MAILTO", env.text("UNSUBSCRIBE_MAILTO"), spelling.mailbox, "unsubscribe@example.com"
 )
-SMS_STOP_LINE = env.text("SMS_STOP_LINE")
-SMS_HELP_ANSWER = env.text(
-    "SMS_HELP_ANSWER", "You are receiving these messages because you asked for them. Reply STOP to end them."
-)
 # This many soft bounces in a row count as a hard one.
 SOFT_BOUNCES = env.whole("SOFT_BOUNCES", 5, most=100)
 # No messages in these hours, by the client's own clock.
@@ -344,6 +342,14 @@ CLIENT_TIME_ZONE = (
     )
     or TIME_ZONE
 )
+# The languages in which clients are written to; the first is that of clients for whom none is on record.
+CLIENT_LANGUAGES = env.languages("CLIENT_LANGUAGES", "en,de,fr,es", folder=LOCALE_PATHS[0])
+# For everyone, but in the languages in which SMS_STOP_LINE_DE and the like say it. Sentences of our own are translated.
+SMS_STOP_LINE, SMS_STOP_LINES = env.text("SMS_STOP_LINE"), env.by_language("SMS_STOP_LINE", CLIENT_LANGUAGES)
+SMS_HELP_ANSWER = env.text(
+    "SMS_HELP_ANSWER", "You are receiving these messages because you asked for them. Reply STOP to end them."
+)
+SMS_HELP_ANSWERS = env.by_language("SMS_HELP_ANSWER", CLIENT_LANGUAGES)
 # At most so many messages to one client in so many days.
 CAPS = {"email": env.cap("EMAIL_CAP"), "sms": env.cap("SMS_CAP")}
 

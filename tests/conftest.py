@@ -39,6 +39,16 @@ CHROMIUM_FLAGS = [
 ]
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    # Nothing that is loaded is garbage, and looking through all of it again and again is a third of the loading.
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 def pytest_collection_finish() -> None:
     # What is loaded by now stays to the end: looking through it for garbage in every test is a tenth of their time.
     gc.collect()
@@ -139,7 +149,7 @@ def make_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
     stacks: list[Stack] = []
 
     def make(*, clients: int = 0, **settings: Any) -> Stack:
-        stack = Stack(folder=tmp_path_factory.mktemp("stack"), forks_commands=True, **settings)
+        stack = Stack(folder=tmp_path_factory.mktemp("stack"), forks=True, **settings)
         stacks.append(stack)
         stack.prepare(clients=clients)
         return stack

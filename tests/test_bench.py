@@ -31,11 +31,25 @@ MEASURED = [
     r"\(budget 150\); [\d,]+/s",
     r"  progress page, 40 deliveries +median [\d,]+ ms",
 ]
+#: What `bench.fields` prints.
+FIELDS = [
+    r"  eight values and two tags of 40 clients +[\d,]+/s",
+    r"  count with five conditions +[\d,]+ ms",
+    r"  exact count of a saved audience of five conditions +[\d,]+ ms",
+    r"  press → tickets, to an audience of five conditions +[\d,]+/s   without +[\d,]+/s +\d+%",
+    r"  10,000 clients of the fan-out +[\d,]+ ms",
+    r"  the same with five conditions +[\d,]+ ms",
+    *(rf"  list of 50 by name: {what} +[\d,]+ ms" for what in ("one in a thousand", "one in five", "nobody")),
+]
 #: The first of them, of the engines' own speed. The rest is alike on both.
 ENGINES = 3
 IMPORTED = [
-    r"  import of 100 clean rows: [\d.]+ s, [\d,]+ rows/s, the command's start included",
-    r"  load average [\d.]+\. Imported\. It has 100 added, 0 changed, 0 unchanged, 0 rejected: .*",
+    line
+    for more in ("", ", with eight fields")
+    for line in (
+        rf"  import of 100 clean rows{more}: [\d.]+ s, [\d,]+ rows/s, the command's start included",
+        r"  load average [\d.]+\. Imported\. It has 100 added, 0 changed, 0 unchanged, 0 rejected: .*",
+    )
 ]
 SUMMARY = re.compile(r"  (?P<pages>\d+) pages, \d+ of them over 300 ms; (?P<files>\d+) files")
 #: Named by what is looked for in them.
@@ -93,8 +107,9 @@ def test_a_short_run_on_postgresql_prints_every_row(
 
     bench.main(["--short", "--engine", "postgresql"], servers=servers)
 
-    measured, imported, timed = lines_of(capsys.readouterr().out)
+    measured, fields, imported, timed = lines_of(capsys.readouterr().out)
     assert each_fits(MEASURED, measured), measured
+    assert each_fits(FIELDS, fields), fields
     assert each_fits(IMPORTED, imported), imported
     assert_every_page_is_timed(timed)
 

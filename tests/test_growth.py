@@ -6,7 +6,8 @@ import ast
 import importlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -25,6 +26,8 @@ from notifier.consent import bounce_status
 from notifier.files import spreadsheets
 from notifier.files.base import unquoted
 from notifier.messages import lines, markdown, placeholders, sms_segments
+from notifier.values.base import FieldKind, ValueType
+from notifier.values.kinds import type_of
 from notifier.web import log_redaction
 from tests.support.checks import growth
 
@@ -183,7 +186,14 @@ PUMPS = (
         ">\n",
     ),
 )
-PARSERS = {
+
+
+def _read(value_type: ValueType, text: str) -> None:
+    with suppress(ValueError):
+        value_type.read(text)
+
+
+PARSERS: dict[str, Callable[[str], object]] = {
     "markdown.write": markdown.write,
     "markdown.mistakes": markdown.mistakes,
     "markdown.warnings": markdown.warnings,
@@ -203,6 +213,7 @@ PARSERS = {
     "spreadsheets.neutralised": spreadsheets.neutralised,
     "files.base.unquoted": unquoted,
     "erasure.without": lambda text: erasure.without(text, ["ann@example.com", "Ann a"], most=300),
+    **{f"values.{kind}": partial(_read, type_of(kind=kind, currency="EUR")) for kind in FieldKind},
     "twilio._complaint": lambda text: twilio._complaint(400, json.dumps({"code": 1, "message": text}).encode()),
 }
 

@@ -30,8 +30,10 @@ from anymail.webhooks.unisender_go import UnisenderGoTrackingWebhookView
 from axes.attempts import get_cool_off_threshold
 from axes.handlers.database import AxesDatabaseHandler
 from axes.handlers.proxy import AxesProxyHandler
+from django.conf.locale import LANG_INFO
 from django.test import RequestFactory, TransactionTestCase
 from django.utils import timezone
+from django.utils.translation.trans_real import parse_accept_lang_header
 from honcho.process import Popen, Process
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata, phonenumberutil
 from phonenumbers.tzdata import TIMEZONE_DATA
@@ -253,6 +255,18 @@ def test_smtplib_opens_file_anew_for_another_socket() -> None:
     assert "file" in names_in(smtplib.SMTP.starttls)
     assert "file" in names_in(smtplib.SMTP.getreply)
     assert smtplib.SMTP().file is None
+
+
+# --- Django -----------------------------------------------------------------------------------------------------------
+def test_the_languages_of_a_browser_are_read_by_preference_and_nonsense_is_none() -> None:
+    """notifier/languages/browsers.py"""
+    assert parse_accept_lang_header("de;q=0.5,fr,en;q=0") == (("fr", 1.0), ("de", 0.5), ("en", 0.0))
+    assert parse_accept_lang_header(";;=") == ()
+
+
+def test_each_language_has_its_two_names() -> None:
+    """notifier/languages/offered.py"""
+    assert (LANG_INFO["de"]["name"], LANG_INFO["de"]["name_local"]) == ("German", "Deutsch")
 
 
 # --- pytest: tests/support/suite/rewriting.py -------------------------------------------------------------------------

@@ -18,7 +18,7 @@ NOTHING_CHANGED = "Nothing was changed."
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's `handler404`. An address outside the back office is most likely a client's link that was cut off."""
     if not _is_of_staff(request):
-        return error_pages.public_page(status=HTTPStatus.NOT_FOUND, template="unknown")
+        return error_pages.public_page(request, status=HTTPStatus.NOT_FOUND, template="unknown")
     reason = "The web address is wrong, or what it led to has been deleted."
     return _page(request, HTTPStatus.NOT_FOUND, "Page not found", reason)
 

@@ -32,7 +32,10 @@ from notifier.wording.model_names import LISTS, NAMES, NOTHING
 #: The groups of the menu. A model that is not named here comes last, under "More".
 MENU = (
     ("Send", ("Notification", "Picture", "Broadcast", "Delivery", "Resolution")),
-    ("Clients", ("Client", "InboundMessage", "Topic", "Suppression", "ClientImport")),
+    (
+        "Clients",
+        ("Client", "SavedAudience", "InboundMessage", "Topic", "ClientField", "Tag", "Suppression", "ClientImport"),
+    ),
     ("System", ("Brand", "Process", "QueuedTicket", "Throttle")),
     ("Access", ("User", "Group", "AccessAttempt", "AccessLog")),
 )

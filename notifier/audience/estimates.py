@@ -1,6 +1,7 @@
 """What a broadcast will take: time, at the recent rate, and SMS segments, which providers charge for."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -8,13 +9,15 @@ from typing import Any
 
 from django.conf import settings
 
-from notifier.audience import reachable
-from notifier.messages import placeholders, sms_segments
+from notifier.audience import reachable, value_shapes
+from notifier.audience.value_shapes import Shape
+from notifier.languages import offered
+from notifier.messages import placeholders, text_sizes
 from notifier.models import Channel, Topic
 from notifier.policies import throttles, throughput
+from notifier.saved_audiences.compiling import Members
 
-#: How many recipients' SMS are rendered to learn how long they get. A million would take a minute.
-SAMPLE = 500
+NO_OTHERS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class Segments:
     total: int
     #: Segments of the longest SMS that was rendered.
     longest: int
-    #: How many were rendered: all, or none because the text is the same for everybody, where `is_exact`.
+    #: How many recipients' SMS it is known of: all, where `is_exact`.
     measured: int
     is_exact: bool
     #: Segments that a last line about STOP would add; None where every SMS has one already.
@@ -53,23 +56,86 @@ class Duration:
     done: datetime | None = None
 
 
-def segments(*, text: str, topic: Topic, recipients: int, only: Iterable[Any] = ()) -> Segments:
-    """Exact where all get the same text, or few get it; otherwise the average of a sample times the recipients.
+def segments(
+    *,
+    text: str,
+    topic: Topic,
+    recipients: int,
+    within: Members | None = None,
+    others: Mapping[str, str] = NO_OTHERS,
+    only: Sequence[Any] = (),
+) -> Segments:
+    """Exact where all recipients of the topic, or of it in that audience, get it; for a part of them, the average of
+    all times their number.
 
-    `only` are conditions that tell the recipients from others who agreed.
+    Who lacks a value that the text needs, in whichever language, is no recipient. `others`: the text in other
+    languages, by language. Then the recipients of each language are counted, and each get theirs, with the last line in
+    it. `only`: conditions on their consents that tell the recipients from others who agreed.
     """
+    needed = placeholders.needed(text, *others.values())
+
+    def measured(text: str, number: int, language: str | None = None) -> Segments:
+        return _segments(text, topic, number, needed=needed, within=within, only=only, language=language)
+
+    if not others and not _differs_by_language(text):
+        return measured(text, recipients)
+    read = Counter[str]()
+    by_language = reachable.by_language(topic=topic, channel=Channel.SMS, needed=needed, within=within, only=only)
+    for language, number in by_language.items():
+        read[offered.of(language)] += number
+    reached = sum(read.values())
+    parts = [measured(others.get(code, text), number, code) for code, number in read.items()]
+    # Of a follow-up, and under a frequency cap, only so many of them get it: as many of each language, for all we know.
+    share = recipients / reached if reached else 0
+    return Segments(
+        total=round(sum(part.total for part in parts) * share),
+        longest=max((part.longest for part in parts), default=0),
+        measured=sum(part.measured for part in parts),
+        is_exact=recipients == reached and all(part.is_exact for part in parts),
+        stop_line=None if settings.SMS_STOP_LINE else round(sum(part.stop_line or 0 for part in parts) * share),
+    )
+
+
+def _differs_by_language(text: str) -> bool:
+    """Whether a text that is written in one language is not equally long for clients of all: its last line, which is
+    ours, or a number or date in it.
+    """
+    if len(offered.codes()) == 1 or not text:
+        return False
+    return placeholders.names_fields(text) or len({placeholders.stop_line(code) for code in offered.codes()}) > 1
+
+
+def _segments(
+    text: str,
+    topic: Topic,
+    recipients: int,
+    *,
+    needed: Sequence[str],
+    within: Members | None,
+    only: Sequence[Any],
+    language: str | None,
+) -> Segments:
+    """`language`: only of those who read it; None: of all."""
     if not recipients or not text:
         return Segments(0, 0, 0, is_exact=True, stop_line=None if settings.SMS_STOP_LINE else 0)
-    if _rendered(text, "A", topic) == _rendered(text, "Bea B.", topic):
-        names, measured, is_exact = ["A"], 0, True
-    else:
-        names = reachable.names(topic=topic, channel=Channel.SMS, most=SAMPLE, only=only)
-        measured, is_exact = len(names) or 1, len(names) == recipients
-    sizes = [_size(text, name, topic) for name in names or ["A"]]
-    total, longest = _total(sizes, recipients), max(sizes)
+    keys = placeholders.used(text)
+    shapes = value_shapes.of_recipients(
+        topic=topic, keys=keys, needed=needed, within=within, only=only, language=language
+    )
+    groups = list(shapes) if keys else []
+    groups = groups or [Shape({}, recipients)]
+    measured = sum(number for _, number in groups)
+
+    def sizes(line: str) -> list[tuple[int, int]]:
+        size = text_sizes.Sizes(text=text, topic=topic.name, ending=line)
+        return [(size.segments(values), number) for values, number in groups]
+
+    sized = sizes(placeholders.stop_line(language))
+    total, longest = _total(sized, recipients), max(size for size, _ in sized)
+    is_exact = measured == recipients
     if settings.SMS_STOP_LINE:
         return Segments(total, longest, measured, is_exact)
-    ended = [_size(text, name, topic, stop_line=placeholders.STOP_LINE) for name in names or ["A"]]
+    ended = sizes(placeholders.our_stop_line(offered.of(language)))
     return Segments(total, longest, measured, is_exact, stop_line=_total(ended, recipients) - total)
 
 
@@ -118,13 +184,7 @@ def _span(number: int, rate: float | None) -> timedelta:
     return timedelta(seconds=number / rate) if rate else timedelta()
 
 
-def _total(sizes: Sequence[int], recipients: int) -> int:
-    return round(sum(sizes) / len(sizes) * recipients)
-
-
-def _rendered(text: str, name: str, topic: Topic, stop_line: str | None = None) -> str:
-    return placeholders.sms(text, placeholders.values(name=name, topic=topic.name), stop_line=stop_line)
-
-
-def _size(text: str, name: str, topic: Topic, stop_line: str | None = None) -> int:
-    return sms_segments.measure(_rendered(text, name, topic, stop_line)).segments
+def _total(sized: Sequence[tuple[int, int]], recipients: int) -> int:
+    """`sized`: segments, and how many recipients have so many."""
+    number = sum(number for _, number in sized)
+    return round(sum(size * number for size, number in sized) / number * recipients)

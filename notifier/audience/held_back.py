@@ -4,6 +4,7 @@ Each client counts once, as the claims will decide: whoever is in quiet hours wa
 at that moment.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -14,7 +15,8 @@ from django.db.models.functions import Coalesce
 
 from notifier.audience import chains, reachable
 from notifier.models import Broadcast, Channel, Delivery
-from notifier.policies import caps, quiet_hours_sql
+from notifier.policies import caps, client_values, quiet_hours_sql
+from notifier.saved_audiences.compiling import Members
 
 
 def caps_are_set() -> bool:
@@ -28,7 +30,9 @@ def quiet_hours_are_set() -> bool:
 class Recipients:
     """Those who could be sent a topic on a channel at `now`; with `follows` only those whom that broadcast missed.
 
-    A critical broadcast ignores quiet hours and the cap, so nobody is held back. Counted is only what is asked for.
+    `needed`: the placeholders that a client must have a value for; who lacks one is skipped for that alone. `within`:
+    of the audience that it goes to; None: of everybody. A critical broadcast ignores quiet hours and the cap, so nobody
+    is held back. Counted is only what is asked for.
     """
 
     def __init__(
@@ -38,6 +42,8 @@ class Recipients:
         channel: Channel,
         now: datetime,
         follows: Broadcast | None = None,
+        needed: Sequence[str] = (),
+        within: Members | None = None,
         is_critical: bool = False,
     ) -> None:
         self.now, self.is_critical = now, is_critical
@@ -49,7 +55,8 @@ class Recipients:
         self._chain: list[int] = []
         if follows:
             self._chain = chains.whole(broadcast_id=follows.pk, notification_id=follows.notification_id)
-        wanting = reachable.wanting(topic_id=topic_id, channel=channel).filter(*self._missed("client_id"))
+        wanting = reachable.wanting(topic_id=topic_id, channel=channel, within=within)
+        wanting = wanting.filter(*self._missed("client_id"), *client_values.present(needed, client="client__"))
         # Any, because the type of a row does not know what it is annotated with.
         self._wanting: Any = wanting.annotate(turn=turn)
 
@@ -68,11 +75,26 @@ class Recipients:
             later = later.exclude(self._is_over_cap)
         return dict(later.order_by("turn").values_list("turn").annotate(number=Count("pk")))
 
-    def among_clients(self) -> list[Any]:
-        """Conditions on the recipients' rows of `Client`, true of those who are sent it, be it later."""
+    def may_reach_cap(self, *, others: int) -> bool:
+        """Whether `others` more messages, sent to them at the same time, might keep this one from any of them.
+
+        Who of them also gets those is not asked, nor in which order: that is decided by who is claimed first.
+        """
+        if self._cap is None or others <= 0:
+            return False
+        maximum, days = self._cap
+        below = self._wanting.exclude(self._is_over_cap) if self._is_over_cap else self._wanting
+        if others < maximum:
+            below = below.filter(client__in=self._full(maximum - others, self.now - timedelta(days=days)))
+        return bool(below.exists())
+
+    def among(self, client: str) -> list[Any]:
+        """Conditions on the recipients' rows whose column `client` names them, true of those who are sent it, be it
+        later.
+        """
         over = self._is_over_cap
-        below_cap = [~Q(pk__in=self._wanting.filter(over).values("client"))] if over else []
-        return [*self._missed("pk"), *below_cap]
+        below_cap = [~Q(**{f"{client}__in": self._wanting.filter(over).values("client")})] if over else []
+        return [*self._missed(client), *below_cap]
 
     def _missed(self, client: str) -> list[Any]:
         """Conditions on rows whose column `client` names the client: nothing of the chain reached them."""
@@ -107,6 +129,16 @@ class Recipients:
         )
 
 
-def over_cap(*, topic_id: int, channel: Channel, now: datetime, follows: Broadcast | None = None) -> int:
-    """How many recipients would be skipped, unless it is critical; with `follows` of those alone whom it missed."""
-    return Recipients(topic_id=topic_id, channel=channel, now=now, follows=follows).over_cap
+def over_cap(
+    *,
+    topic_id: int,
+    channel: Channel,
+    now: datetime,
+    follows: Broadcast | None = None,
+    needed: Sequence[str] = (),
+    within: Members | None = None,
+) -> int:
+    """How many recipients would be skipped, unless it is critical; the rest as of `Recipients`."""
+    return Recipients(
+        topic_id=topic_id, channel=channel, now=now, follows=follows, needed=needed, within=within
+    ).over_cap

@@ -1,48 +1,74 @@
-"""Those who can be sent a topic on a channel now: all of them, some by name, and one as an example. Read only."""
+"""Those who can be sent a topic now: all of them, those whom a broadcast missed, and one as an example. Read only."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from django.db.models import Exists, Max, Min, OuterRef, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
-from notifier.audience import standings
-from notifier.audience.standings import Standing
-from notifier.models import Channel, Client, Preference, Suppression, Topic
-from notifier.policies import landlines, sms_countries
+from notifier.audience import chains
+from notifier.languages import offered
+from notifier.models import Broadcast, Channel, Client, Preference, Suppression, Topic
+from notifier.policies import client_values, landlines, sms_countries
+from notifier.saved_audiences import compiling
+from notifier.saved_audiences.compiling import Members
 
-#: How many ids are looked up for each client of a sample, since not all clients are in the audience.
-TRIES = 4
 
-
-def wanting(*, topic_id: int, channel: Channel) -> QuerySet[Preference]:
-    """The consents of those who could be sent something of this topic now."""
+def wanting(*, topic_id: int, channel: Channel, within: Members | None = None) -> QuerySet[Preference]:
+    """The consents of those who could be sent something of this topic now; with `within`, of those in that audience."""
     address = f"client__{channel.address_field}"
     suppressed = Suppression.objects.filter(channel=channel, address=OuterRef(address))
     consents = Preference.objects.filter(topic=topic_id, client__is_active=True, **{channel.value: True})
     allowed = sms_countries.allowed(channel=channel, client="client__")
     passing = landlines.passing(channel=channel, client="client__")
+    consents = consents.filter(*compiling.only(within, "client__"))
     return consents.filter(~Exists(suppressed), *allowed, *passing, **{f"{address}__isnull": False})
 
 
-def names(*, topic: Topic, channel: Channel, most: int, only: Iterable[Any] = ()) -> list[str]:
-    """The names of up to `most` recipients, spread over all clients: a few milliseconds, however many there are.
+def missed_by(
+    *, topic_id: int, channel: Channel, broadcast: Broadcast | None, within: Members | None = None
+) -> QuerySet[Preference]:
+    """Of these, those whom neither this broadcast nor another of its chain reached; all of them without a broadcast."""
+    wants = wanting(topic_id=topic_id, channel=channel, within=within)
+    if broadcast is None:
+        return wants
+    others = chains.others(broadcast_id=broadcast.pk, notification_id=broadcast.notification_id)
+    reached = chains.reached(broadcast_ids=[broadcast.pk, *others], channel=channel, client=OuterRef("client_id"))
+    return wants.filter(~Exists(reached))
 
-    `only` are conditions on the clients.
+
+def by_language(
+    *,
+    topic: Topic,
+    channel: Channel,
+    needed: Sequence[str] = (),
+    within: Members | None = None,
+    only: Iterable[Any] = (),
+) -> dict[str | None, int]:
+    """How many recipients have each language on record, exact at this moment: one pass over all clients.
+
+    `needed`: the placeholders that they have a value for. `only`: conditions on their consents.
     """
-    recipients = standings.who(topic=topic, channel=channel, standing=Standing.RECIPIENTS).filter(*only).order_by("pk")
-    few = list(recipients.values_list("name", flat=True)[: most + 1])
-    if len(few) <= most:
-        return few
-    ends = Client.objects.aggregate(first=Min("pk"), last=Max("pk"))
-    tries = most * TRIES
-    ids = {ends["first"] + (ends["last"] - ends["first"]) * number // (tries - 1) for number in range(tries)}
-    spread = list(recipients.filter(pk__in=ids).values_list("name", flat=True))
-    # Where ids have gaps, or few consent, the first recipients are a better sample than the few that were found.
-    return spread[:: max(1, len(spread) // most)] if len(spread) >= most / 5 else few[:most]
+    recipients = wanting(topic_id=topic.pk, channel=channel, within=within)
+    recipients = recipients.filter(*client_values.present(needed, client="client__"), *only)
+    return dict(recipients.order_by().values_list("client__language").annotate(number=Count("pk")))
 
 
-def sample(*, topic: Topic, channel: Channel) -> Client | None:
-    """A recipient on this channel, for whom a preview can be rendered; None if there is none."""
+def written_to_in(language: str | None, *, client: str = "") -> list[Q]:
+    """Conditions of those who are written to in this language; none for None. `client` leads to the clients' table."""
+    if language is None:
+        return []
+    if language == offered.default():
+        return [Q(**{f"{client}language": None}) | ~Q(**{f"{client}language__in": offered.codes()[1:]})]
+    return [Q(**{f"{client}language": language})]
+
+
+def sample(
+    *, topic: Topic, channel: Channel, needed: Sequence[str] = (), within: Members | None = None
+) -> Client | None:
+    """A recipient on this channel, for whom a preview can be rendered; None if there is none.
+
+    `needed`: the placeholders that they have a value for.
+    """
     address = channel.address_field
     suppressed = Suppression.objects.filter(channel=channel, address=OuterRef(f"client__{address}"))
     preference = (
@@ -50,9 +76,11 @@ def sample(*, topic: Topic, channel: Channel) -> Client | None:
         .filter(
             *sms_countries.allowed(channel=channel, client="client__"),
             *landlines.passing(channel=channel, client="client__"),
+            *client_values.present(needed, client="client__"),
+            *compiling.only(within, "client__"),
         )
         .exclude(**{f"client__{address}": None})
-        .select_related("client")
+        .select_related("client__field_values")
         .order_by("client_id")
         .first()
     )

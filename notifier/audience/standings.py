@@ -6,6 +6,8 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from notifier.models import Channel, Client, Preference, Suppression, Topic
 from notifier.policies import landlines, sms_countries
+from notifier.saved_audiences import compiling
+from notifier.saved_audiences.compiling import Members
 
 
 class Standing(StrEnum):
@@ -21,10 +23,22 @@ class Standing(StrEnum):
     NOT_ALLOWED = "not_allowed"
     LANDLINE = "landline"
     ARCHIVED = "archived"
+    NOT_IN_AUDIENCE = "not_in_audience"
 
 
-def who(*, topic: Topic, channel: Channel, standing: Standing) -> QuerySet[Client]:
-    """The clients behind the count of that name in `topic_counts.Reach`."""
+def who(*, topic: Topic, channel: Channel, standing: Standing, within: Members | None = None) -> QuerySet[Client]:
+    """The clients behind the count of that name in `topic_counts.Reach`.
+
+    With `within` only those in that audience, besides those who are archived or not in it.
+    """
+    if standing == Standing.ARCHIVED:
+        return Client.objects.archived()
+    if standing == Standing.NOT_IN_AUDIENCE:
+        return Client.objects.active().filter(~within.q()) if within else Client.objects.none()
+    return _of_topic(topic, channel, standing).filter(*compiling.only(within))
+
+
+def _of_topic(topic: Topic, channel: Channel, standing: Standing) -> QuerySet[Client]:
     address = channel.address_field
     consents = Exists(Preference.objects.filter(client=OuterRef("pk"), topic=topic, **{channel.value: True}))
     suppressions = Suppression.objects.filter(channel=channel)
@@ -33,8 +47,6 @@ def who(*, topic: Topic, channel: Channel, standing: Standing) -> QuerySet[Clien
     is_suppressed = Exists(suppressions.filter(address=OuterRef(address)))
     allowed = sms_countries.allowed(channel=channel)
     match standing:
-        case Standing.ARCHIVED:
-            return Client.objects.archived()
         case Standing.NO_CONSENT:
             return active.filter(~consents)
         case Standing.NO_ADDRESS:

@@ -11,14 +11,16 @@ from notifier.audience import standings
 from notifier.audience.standings import Standing
 from notifier.models import Broadcast, Channel, Client, Notification, Preference, Suppression, Topic
 from notifier.policies import landlines
+from notifier.saved_audiences import compiling
+from notifier.saved_audiences.compiling import Members
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
     """Every client counted once: the fields add up to the number of clients.
 
-    Where two reasons hold, the first in this order counts: archived, no consent, no address, suppressed, not
-    allowed (SMS_COUNTRIES keeps SMS from their number), landline.
+    Where two reasons hold, the first in this order counts: archived, not in the audience, no consent, no address,
+    suppressed, not allowed (SMS_COUNTRIES keeps SMS from their number), landline.
     """
 
     channel: Channel
@@ -29,10 +31,12 @@ class Reach:
     not_allowed: int
     landline: int
     archived: int
+    #: Of a saved audience; 0 without one.
+    not_in_audience: int = 0
 
     @property
     def clients(self) -> int:
-        return self.recipients + self.no_consent + self.unreachable + self.archived
+        return self.recipients + self.no_consent + self.unreachable + self.archived + self.not_in_audience
 
     @property
     def unreachable(self) -> int:
@@ -40,30 +44,39 @@ class Reach:
         return self.no_address + self.suppressed + self.not_allowed + self.landline
 
 
-def reach(*, topic: Topic) -> dict[Channel, Reach]:
+def reach(*, topic: Topic, within: Members | None = None) -> dict[Channel, Reach]:
     """The counts for each channel, exact at this moment: one pass over the topic's consents."""
-    return reaches(topics=[topic])[topic.pk]
+    return reaches(topics=[topic], within=within)[topic.pk]
 
 
-def reaches(*, topics: Iterable[Topic]) -> dict[int, dict[Channel, Reach]]:
+def reaches(*, topics: Iterable[Topic], within: Members | None = None) -> dict[int, dict[Channel, Reach]]:
     """The same for several topics, by their ids: all clients are counted once."""
     clients, archived = Client.objects.count(), Client.objects.archived().count()
+    if within:
+        members = within.clients().count()
+        others = clients - archived - members
+        return {topic.pk: _reach(topic, archived + members, archived, within, others) for topic in topics}
     with along_the_indexes():
         return {topic.pk: _reach(topic, clients, archived) for topic in topics}
 
 
-def sends(text: Notification | Broadcast) -> int:
+def sends(text: Notification | Broadcast, *, within: Members | None = None) -> int:
     """How many messages it would be if it were sent to its whole audience at this moment."""
-    reached = reach(topic=text.topic)
+    reached = reach(topic=text.topic, within=within)
     return sum(reached[channel].recipients for channel in text.channels)
 
 
-def _reach(topic: Topic, clients: int, archived: int) -> dict[Channel, Reach]:
+def _reach(
+    topic: Topic, clients: int, archived: int, within: Members | None = None, others: int = 0
+) -> dict[Channel, Reach]:
+    """`others`: active clients who are not in the audience, and not among `clients`."""
     found = {}
-    for channel, agreed in _agreement(topic).items():
-        suppressed = _suppressed(topic, channel)
-        not_allowed = standings.who(topic=topic, channel=channel, standing=Standing.NOT_ALLOWED).count()
-        landline = standings.who(topic=topic, channel=channel, standing=Standing.LANDLINE).count()
+    for channel, agreed in _agreement(topic, within).items():
+        suppressed = _suppressed(topic, channel, within)
+        not_allowed, landline = (
+            standings.who(topic=topic, channel=channel, standing=standing, within=within).count()
+            for standing in (Standing.NOT_ALLOWED, Standing.LANDLINE)
+        )
         found[channel] = Reach(
             channel=channel,
             recipients=agreed.active - agreed.no_address - suppressed - not_allowed - landline,
@@ -73,6 +86,7 @@ def _reach(topic: Topic, clients: int, archived: int) -> dict[Channel, Reach]:
             not_allowed=not_allowed,
             landline=landline,
             archived=archived,
+            not_in_audience=others,
         )
     return found
 
@@ -102,15 +116,18 @@ def agreement(*, topic: Topic) -> dict[Channel, Agreed]:
         return found | {Channel.SMS: replace(found[Channel.SMS], landline=landline)}
 
 
-def _agreement(topic: Topic) -> dict[Channel, Agreed]:
-    read = _merged if connection.vendor == "postgresql" else _looked_up
-    email, no_email, sms, no_phone = read(topic)
+def _agreement(topic: Topic, within: Members | None = None) -> dict[Channel, Agreed]:
+    if within or connection.vendor != "postgresql":
+        email, no_email, sms, no_phone = _looked_up(topic, within)
+    else:
+        email, no_email, sms, no_phone = _merged(topic)
     return {Channel.EMAIL: Agreed(email, no_email), Channel.SMS: Agreed(sms, no_phone)}
 
 
-def _looked_up(topic: Topic) -> tuple[int, int, int, int]:
-    """SQLite's way: each consent's client is looked up."""
-    found = Preference.objects.filter(topic=topic, client__is_active=True).aggregate(
+def _looked_up(topic: Topic, within: Members | None = None) -> tuple[int, int, int, int]:
+    """SQLite's way, and that of an audience: each consent's client is looked up."""
+    consents = Preference.objects.filter(*compiling.only(within, "client__"), topic=topic, client__is_active=True)
+    found = consents.aggregate(
         by_email=Count("pk", filter=Q(email=True)),
         by_sms=Count("pk", filter=Q(sms=True)),
         addresses=Count("client__email", filter=Q(email=True)),
@@ -159,8 +176,9 @@ def along_the_indexes() -> Iterator[None]:
         cursor.execute("SET LOCAL enable_hashjoin = DEFAULT; SET LOCAL enable_seqscan = DEFAULT")
 
 
-def _suppressed(topic: Topic, channel: Channel) -> int:
+def _suppressed(topic: Topic, channel: Channel, within: Members | None = None) -> int:
     """How many active, consenting clients have a suppressed address; found from the suppressions, which are few."""
     suppressions = Suppression.objects.filter(channel=channel).values("address")
     consents = Preference.objects.filter(client=OuterRef("pk"), topic=topic, **{channel.value: True})
-    return Client.objects.active().filter(Exists(consents), **{f"{channel.address_field}__in": suppressions}).count()
+    agreed = Client.objects.active().filter(*compiling.only(within)).filter(Exists(consents))
+    return agreed.filter(**{f"{channel.address_field}__in": suppressions}).count()

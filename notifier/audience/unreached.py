@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import connection
 from django.db.models import Count, Exists, OuterRef, Q
@@ -9,6 +10,8 @@ from django.db.models import Count, Exists, OuterRef, Q
 from notifier.audience import chains, reachable, topic_counts
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Suppression
 from notifier.policies import landlines, sms_countries
+from notifier.saved_audiences import compiling
+from notifier.saved_audiences.compiling import Members
 
 State = Delivery.State
 
@@ -42,13 +45,20 @@ class Missing:
         return self.failed + self.skipped + self.cancelled + self.new
 
 
-def missing(*, broadcast: Broadcast) -> list[Missing]:
-    """Whom a follow-up would go to, exact at this moment.
+def missing(*, broadcast: Broadcast, now: datetime) -> list[Missing]:
+    """Whom a follow-up would go to, exact at this moment: those in the broadcast's audience, if it has one.
 
     A client with several deliveries in the chain counts by the first of `_OUTCOMES` that one of them has.
     """
     chain = chains.whole(broadcast_id=broadcast.pk, notification_id=broadcast.notification_id)
-    return [_missing(broadcast.topic_id, chain, channel) for channel in broadcast.channels]
+    within = followed_members(broadcast, now)
+    return [_missing(broadcast.topic_id, chain, channel, within) for channel in broadcast.channels]
+
+
+def followed_members(broadcast: Broadcast, now: datetime) -> Members | None:
+    """Those to whom a follow-up would go: by the same conditions, as of now. Raises `BrokenAudience`."""
+    document = compiling.frozen(broadcast)
+    return compiling.members(document, now=now) if document else None
 
 
 def total(counted: Iterable[Missing]) -> int:
@@ -56,11 +66,11 @@ def total(counted: Iterable[Missing]) -> int:
     return sum(missing.recipients for missing in counted)
 
 
-def _missing(topic_id: int, chain: list[int], channel: Channel) -> Missing:
-    wants = reachable.wanting(topic_id=topic_id, channel=channel)
+def _missing(topic_id: int, chain: list[int], channel: Channel, within: Members | None) -> Missing:
+    wants = reachable.wanting(topic_id=topic_id, channel=channel, within=within)
     rows = Delivery.objects.filter(broadcast__in=chain, channel=channel)
     # Those who got it are many, and are not counted. The others have an index of their own.
-    counts = {"new": _new(topic_id, chain, channel)}
+    counts = {"new": _new(topic_id, chain, channel, within)}
     before = Q(state=State.SENT)
     for name, outcome in _OUTCOMES.items():
         counted = rows.filter(outcome, Exists(wants.filter(client=OuterRef("client_id"))))
@@ -71,12 +81,12 @@ def _missing(topic_id: int, chain: list[int], channel: Channel) -> Missing:
     return Missing(channel=channel, **counts)
 
 
-def _new(topic_id: int, chain: list[int], channel: Channel) -> int:
+def _new(topic_id: int, chain: list[int], channel: Channel, within: Members | None) -> int:
     """How many clients want it and have no delivery in the chain."""
-    if connection.vendor == "postgresql":
+    if connection.vendor == "postgresql" and not within:
         with topic_counts.along_the_indexes():
             return _merged(topic_id, chain, channel) - _left_out(topic_id, chain, channel)
-    wants = reachable.wanting(topic_id=topic_id, channel=channel)
+    wants = reachable.wanting(topic_id=topic_id, channel=channel, within=within)
     return wants.filter(~_in_chain(chain, channel, OuterRef("client_id"))).count()
 
 

@@ -16,7 +16,16 @@ State = Broadcast.State
 
 #: The columns that a page shows before something is done to a broadcast that has not begun. The page posts a digest of
 #: them, so that the act is about what was read there: see `version`.
-SHOWN = ("state", "text_of", "scheduled_for", "expires_at", "is_critical", "needs_approval", "approved_at")
+SHOWN = (
+    "state",
+    "text_of",
+    "scheduled_for",
+    "expires_at",
+    "is_critical",
+    "needs_approval",
+    "approved_at",
+    "audience_of",
+)
 
 
 class Act(StrEnum):

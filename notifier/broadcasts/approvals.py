@@ -123,8 +123,9 @@ def _refusal(broadcast_id: int, by: User, now: datetime) -> lifecycle.BroadcastE
     if broadcast.created_by_id == by.pk:
         return OwnRequest(f"You created {broadcast} yourself, so someone else has to approve it.")
     if has_changed(broadcast=broadcast, user=by):
-        is_time = broadcast.text_by_id != by.pk and not broadcast.changes.filter(by=by, what=What.TEXT).exists()
-        what = "time" if is_time else "text"
+        changed = set(broadcast.changes.filter(by=by).values_list("what", flat=True))
+        first = What.TEXT if broadcast.text_by_id == by.pk or What.TEXT in changed else min(changed)
+        what = What(first).label.lower()
         return OwnRequest(f"You changed the {what} of {broadcast} yourself, so someone else has to approve it.")
     if broadcast.is_expired(now):
         return NotAllowed(f"{broadcast} has expired, so it can’t be sent. Send it again with another time.")

@@ -15,6 +15,7 @@ from notifier.broadcasts import acts, lifecycle, staff_mails
 from notifier.broadcasts.acts import Act
 from notifier.broadcasts.send_options import SendOptions
 from notifier.models import Broadcast
+from notifier.saved_audiences import freezing
 
 
 class FollowUpError(Exception):
@@ -69,7 +70,7 @@ def create(
     original = Broadcast.objects.get(pk=broadcast_id)
     check(broadcast=original)
     needs_approval = lifecycle.needs_approval(
-        by=by, sends=lambda: unreached.total(unreached.missing(broadcast=original))
+        by=by, sends=lambda: unreached.total(unreached.missing(broadcast=original, now=now))
     )
     with transaction.atomic():
         # `delivery.recovery` locks it too: either it reopens the broadcast first, or it finds that it is followed.
@@ -87,6 +88,7 @@ def create(
             notification_id=original.notification_id,
             text_of=original.text_of,
             brand=original.brand,
+            **freezing.columns_of(original),
             request_id=_request_id(broadcast_id, token),
             created_by=by,
             **values,

@@ -6,6 +6,7 @@ two people press at once, each is told what really happened.
 
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -21,9 +22,13 @@ from notifier.broadcasts import acts, staff_mails
 from notifier.broadcasts.acts import Act
 from notifier.broadcasts.send_options import AT_ONCE, SendOptions
 from notifier.messages.brands import BrandLook
-from notifier.models import Brand, Broadcast, Client, Notification
+from notifier.models import Brand, Broadcast, Client, Notification, SavedAudience
+from notifier.policies import client_values
 from notifier.runtime import versions
 from notifier.runtime.versions import NotAsShown
+from notifier.saved_audiences import compiling, freezing
+from notifier.saved_audiences.compiling import Members
+from notifier.saved_audiences.document import Document
 from notifier.wording import wall_clocks
 
 State = Broadcast.State
@@ -34,6 +39,14 @@ RECENT = timedelta(hours=1)
 
 class BroadcastError(Exception):
     """It can't be done; the text tells staff why."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudienceSeen:
+    """A saved audience as a page showed it."""
+
+    id: int
+    updated_at: datetime
 
 
 class NotAllowed(BroadcastError):
@@ -50,6 +63,10 @@ class BadSendOptions(BroadcastError):
     def __init__(self, mistakes: Mapping[str, str]) -> None:
         super().__init__(" ".join(mistakes.values()))
         self.mistakes = mistakes
+
+
+class BadText(BroadcastError):
+    """A text has a placeholder of a field that was retired or deleted since it was written."""
 
 
 class SentRecently(BroadcastError):
@@ -70,16 +87,19 @@ def create(
     again: bool = False,
     options: SendOptions = AT_ONCE,
     brand_seen: str | None = None,
+    audience: AudienceSeen | Document | None = None,
 ) -> list[Broadcast]:
     """One broadcast for each notification in `seen`, which gives the `updated_at` that the sender looked at.
     `brand_seen` is the `brand_version` that they looked at, where they did.
 
+    `audience`: a saved one, or the conditions of a list of clients, to which alone they go.
+
     It runs once the time to undo it is over, or waits, for its time or for a second person. All of them or none. The
     same token returns what it made the first time, however often it comes. Raises `SentRecently` unless `again`,
-    `ChangedMeanwhile` and `BadSendOptions`.
+    `ChangedMeanwhile`, `BadSendOptions`, `BadText` and `saved_audiences.document.BrokenAudience`.
     """
     # Before the lock: counting a million clients takes a while, and SQLite has one write lock.
-    large = _needing_approval(seen, by)
+    large = _needing_approval(seen, by, audience, now)
     with transaction.atomic():
         # The lock makes a second press wait for the first, and then see what it made.
         locked = Notification.objects.select_for_update().select_related(None).filter(pk__in=seen).order_by("pk")
@@ -97,6 +117,7 @@ def create(
             raise ChangedMeanwhile(
                 "The brand has been changed since you opened the page. Check the e-mail again before you send it."
             )
+        only = _audience_columns(audience, now) if fresh and audience else {}
         if fresh:
             _refuse(fresh, again=again, options=options, now=now)
         for n in fresh:
@@ -108,11 +129,25 @@ def create(
                 text_of=n.updated_at,
                 request_id=requests[n.pk],
                 created_by=by,
+                **only,
                 **values,
             )
             if n.pk in large:
                 staff_mails.ask_approvers(broadcast=made[n.pk], now=now)
     return [made[n.pk] for n in notifications]
+
+
+def _audience_columns(audience: AudienceSeen | Document, now: datetime) -> dict[str, Any]:
+    """Locked, so that an edit at the same moment comes before this and is refused, or after it and finds the rows."""
+    if isinstance(audience, Document):
+        return freezing.columns_of_list(audience, now=now)
+    saved = SavedAudience.objects.select_for_update().filter(pk=audience.id).first()
+    if saved is None or saved.updated_at != audience.updated_at:
+        raise ChangedMeanwhile(
+            "The audience has been changed or deleted since you opened the page. Check the counts again before you "
+            "send it."
+        )
+    return freezing.columns(saved)
 
 
 def brand_version(look: BrandLook) -> str:
@@ -131,6 +166,8 @@ def _refuse(fresh: Sequence[Notification], *, again: bool, options: SendOptions,
         raise SentRecently(earlier)
     if mistakes := options.mistakes(now):
         raise BadSendOptions(mistakes)
+    if wrong := [f"“{n}”: {sentence}" for n in fresh for sentence in client_values.unusable_in(n)]:
+        raise BadText(" ".join(wrong))
 
 
 def make(source: Notification | Broadcast, **columns: Any) -> Broadcast:
@@ -198,11 +235,21 @@ def needs_approval(*, by: User | None, sends: Callable[[], int]) -> bool:
     return limit is not None and sends() > limit
 
 
-def _needing_approval(notification_ids: Collection[int], by: User | None) -> set[int]:
+def _needing_approval(
+    notification_ids: Collection[int], by: User | None, audience: AudienceSeen | Document | None, now: datetime
+) -> set[int]:
     if approval_limit(by) is None:
         return set()
+    within = _within(audience, now)
     found = Notification.objects.filter(pk__in=notification_ids).select_related("topic")
-    return {n.pk for n in found if needs_approval(by=by, sends=partial(topic_counts.sends, n))}
+    return {n.pk for n in found if needs_approval(by=by, sends=partial(topic_counts.sends, n, within=within))}
+
+
+def _within(audience: AudienceSeen | Document | None, now: datetime) -> Members | None:
+    if isinstance(audience, Document):
+        return compiling.members(audience, now=now)
+    saved = SavedAudience.objects.filter(pk=audience.id).first() if audience else None
+    return compiling.of_saved(saved, now=now) if saved else None
 
 
 def sent_recently(*, notification_ids: Sequence[int], now: datetime) -> list[Broadcast]:

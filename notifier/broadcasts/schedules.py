@@ -18,6 +18,7 @@ from notifier.broadcasts.lifecycle import BadSendOptions, NotAllowed
 from notifier.broadcasts.send_options import SendOptions
 from notifier.models import Broadcast, BroadcastChange
 from notifier.runtime import failpoints
+from notifier.saved_audiences import compiling
 from notifier.wording import wall_clocks
 
 logger = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ def start_due(*, now: datetime, faults: Faults = RAISED) -> int:
 def _start(broadcast: Broadcast, now: datetime) -> int:
     # Each change checks this again: another dispatcher, a cancel, an edit or a new time may have come first.
     due = Broadcast.objects.to_start(now).filter(pk=broadcast.pk, needs_approval=broadcast.needs_approval)
-    if _has_outgrown(broadcast):
+    if _has_outgrown(broadcast, now):
         chosen = lifecycle.chosen_time()
         with transaction.atomic():
             if due.update_unlocked(state=State.AWAITING_APPROVAL, needs_approval=True, scheduled_for=chosen):
@@ -94,7 +95,7 @@ def reschedule(
     if mistakes := options.mistakes(now):
         raise BadSendOptions(mistakes)
     broadcast = _before_start(Act.RESCHEDULE, broadcast_id)
-    large = broadcast.needs_approval or _has_outgrown(broadcast)
+    large = broadcast.needs_approval or _has_outgrown(broadcast, now)
     columns = lifecycle.initial_columns(needs_approval=large, options=options, now=now) | {
         "approved_by": None,
         "approved_at": None,
@@ -124,7 +125,7 @@ def start_now(*, broadcast_id: int, now: datetime, by: User | None = None, seen:
     if broadcast.needs_approval:
         raise NotAllowed(f"{broadcast} needs approval. Change its time to submit it for approval.")
     scheduled = acts.allowing(Act.START_NOW, broadcast_id=broadcast_id, seen=seen).filter(needs_approval=False)
-    if _has_outgrown(broadcast):
+    if _has_outgrown(broadcast, now):
         with transaction.atomic():
             if scheduled.update(state=State.AWAITING_APPROVAL, needs_approval=True, scheduled_for=None):
                 _record_change(broadcast_id, by, now)
@@ -145,15 +146,15 @@ def _before_start(act: Act, broadcast_id: int) -> Broadcast:
     return broadcast
 
 
-def _has_outgrown(broadcast: Broadcast) -> bool:
+def _has_outgrown(broadcast: Broadcast, now: datetime) -> bool:
     """Whether its audience has grown until it needs approval."""
     return not broadcast.needs_approval and lifecycle.needs_approval(
-        by=broadcast.created_by, sends=partial(_sends, broadcast)
+        by=broadcast.created_by, sends=partial(_sends, broadcast, now)
     )
 
 
-def _sends(broadcast: Broadcast) -> int:
+def _sends(broadcast: Broadcast, now: datetime) -> int:
     """How many messages it would be now; a follow-up goes only to those whom the others missed."""
     if broadcast.follows:
-        return unreached.total(unreached.missing(broadcast=broadcast.follows))
-    return topic_counts.sends(broadcast)
+        return unreached.total(unreached.missing(broadcast=broadcast.follows, now=now))
+    return topic_counts.sends(broadcast, within=compiling.of_broadcast(broadcast, now=now))

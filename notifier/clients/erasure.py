@@ -13,7 +13,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.db.models import Q
 
-from notifier.clients import archiving
+from notifier.clients import archiving, names
 from notifier.clients.imports import erasure as imports_erasure
 from notifier.consent import consents, digests, provider_events, suppressions
 from notifier.consent.consents import Origin
@@ -23,11 +23,14 @@ from notifier.models import (
     Channel,
     Client,
     ClientImport,
+    ClientTag,
+    ClientValues,
     ConsentChange,
     Delivery,
     ErasedAddress,
     Resolution,
     ResolvedDelivery,
+    ValueChange,
 )
 
 GONE = "[erased]"
@@ -62,22 +65,33 @@ def erase(*, client_id: int, by: User | None, why: str, now: datetime) -> Erased
             raise NotErased(f"There is no client {client_id} with data to erase.")
         _refuse_while_sending(client)
         known, had, has = _identifying_texts(client), _all_addresses(client), _current_addresses(client)
-        client.name, client.email, client.phone = f"Erased client {client.pk}", None, None
+        names.rename(client, name=f"Erased client {client.pk}")
+        client.email = client.phone = None
         Client.objects.filter(pk=client.pk).update(
             name=client.name,
+            first_name="",
+            last_name="",
             email=None,
             phone=None,
             landline_ending=None,
+            language=None,
             is_active=False,
             erased_at=now,
             updated_at=now,
         )
         versions = Client.history.filter(id=client.pk).update(
-            name=client.name, email=None, phone=None, history_change_reason=None
+            name=client.name,
+            first_name="",
+            last_name="",
+            email=None,
+            phone=None,
+            language=None,
+            history_change_reason=None,
         )
         archiving.write_history(client_ids=[client.pk], by=by, why=f"erased: {why}", now=now)
+        _delete_values(client)
         _scrub_texts(client, known)
-        deliveries = Delivery.objects.filter(client=client).exclude(address="").update(address="")
+        deliveries = Delivery.objects.filter(client=client).exclude(address="").update(address="", language=None)
         _scrub_log(client)
         _pseudonymise_addresses(client, had, known)
         imports_erasure.erase_rows(addresses=had, found=in_files, now=now)
@@ -97,10 +111,18 @@ def _identifying_texts(client: Client) -> list[str]:
     """Every name and address that the client ever had, by which a text may identify them; the longest first."""
     texts = {text for row in Client.history.filter(id=client.pk).values_list("name", "email", "phone") for text in row}
     texts |= {client.name, client.email, client.phone}
+    texts |= _the_other_way_round(client)
     texts |= set(Delivery.objects.filter(client=client).values_list("address", flat=True).distinct())
     texts |= {str(text)[1:] for text in texts if str(text).startswith("+")}
     # A name of one or two letters is a part of many words.
     return sorted({str(text) for text in texts if text and len(str(text)) > 2}, key=len, reverse=True)
+
+
+def _the_other_way_round(client: Client) -> set[str]:
+    """The names that the client ever had with the last name first. A first name alone is part of many words."""
+    parts = {(client.first_name, client.last_name)}
+    parts |= set(Client.history.filter(id=client.pk).values_list("first_name", "last_name"))
+    return {f"{last}{between}{first}" for first, last in parts if first and last for between in (" ", ", ")}
 
 
 def _current_addresses(client: Client) -> list[tuple[Channel, str]]:
@@ -134,6 +156,15 @@ def _suppress(has: Collection[tuple[Channel, str]], by: User | None, now: dateti
     for channel, address in has:
         evidence = Evidence(Source.ERASED, "personal data was erased", by=by)
         suppressions.suppress(channel=channel, address=address, evidence=evidence, now=now)
+
+
+def _delete_values(client: Client) -> None:
+    """What staff kept in fields and tags, and what was there before.
+
+    Whoever sets them looks at the client, whose row we hold, so that none comes after us.
+    """
+    for rows in (ClientValues.objects, ClientTag.objects, ValueChange.objects):
+        rows.filter(client=client).delete()
 
 
 def _scrub_texts(client: Client, known: Collection[str]) -> None:

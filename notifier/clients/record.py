@@ -20,8 +20,11 @@ MAX_SHOWN = 500
 #: The fields in which versions are compared, with their names on the screens.
 FIELDS = {
     "name": "Name",
+    "first_name": "First name",
+    "last_name": "Last name",
     "email": "E-mail",
     "phone": "Phone",
+    "language": "Language",
     "time_zone": "Time zone",
     "is_active": "Active",
     "erased_at": "Erased",
@@ -36,7 +39,7 @@ def consent_changes(client: Client) -> QuerySet[ConsentChange]:
 def deliveries(client: Client) -> QuerySet[Delivery]:
     """Newest first, without the broadcasts' texts."""
     rows = Delivery.objects.filter(client=client).select_related("broadcast").order_by("-pk")
-    return rows.defer("broadcast__email_body", "broadcast__sms_body", "broadcast__tally")
+    return rows.defer("broadcast__email_body", "broadcast__sms_body", "broadcast__variants", "broadcast__tally")
 
 
 def last_sent(client: Client) -> Delivery | None:

@@ -1,5 +1,6 @@
 """Everything that is kept about one client, as a file that they may ask for: in words, or as plain values."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -7,6 +8,9 @@ from django.db.models import QuerySet
 
 from notifier.clients import record
 from notifier.consent import suppression_history
+from notifier.fields import changes, definitions, tags, values
+from notifier.fields.definitions import Definitions
+from notifier.languages import offered
 from notifier.models import (
     Client,
     ConsentChange,
@@ -15,6 +19,7 @@ from notifier.models import (
     ProviderEvent,
     ResolvedDelivery,
     SuppressionChange,
+    ValueChange,
 )
 from notifier.models.suppressions import shown
 
@@ -22,13 +27,17 @@ from notifier.models.suppressions import shown
 def full_record(*, client: Client, now: datetime) -> dict[str, Any]:
     """Everything, in words and plain values, for a file that the client can read."""
     addresses = suppression_history.all_addresses(client)
+    fields = definitions.every()
     return {
         "exported": now.isoformat(timespec="seconds"),
         "client": {
             "number": client.pk,
             "name": client.name,
+            "first name": _text(client.first_name),
+            "last name": _text(client.last_name),
             "e-mail": client.email,
             "phone": _text(client.phone),
+            "language": _language(client.language),
             "time zone": _text(client.time_zone),
             "active": client.is_active,
             "added": client.created_at.isoformat(timespec="seconds"),
@@ -36,6 +45,8 @@ def full_record(*, client: Client, now: datetime) -> dict[str, Any]:
             "unsubscribed from everything": _moment(client.stopped_at),
             "erased": _moment(client.erased_at),
         },
+        "fields": list(_values(client, fields)),
+        "tags": [{"tag": tag.name} for tag in tags.of_client(client.pk)],
         "consent today": [
             {"topic": each.topic.name, "e-mail": each.email, "SMS": each.sms}
             for each in client.preferences.select_related("topic").order_by("topic__name")
@@ -58,7 +69,29 @@ def full_record(*, client: Client, now: datetime) -> dict[str, Any]:
         ],
         "reports from providers": [_event(each) for each in suppression_history.events(addresses)],
         "messages from the client": [_inbound(each) for each in suppression_history.inbound(addresses)],
+        "changes of fields and tags": [_change(each, fields) for each in changes.of_client(client.pk)],
         "earlier versions": [_version(each) for each in record.history(client)],
+    }
+
+
+def _values(client: Client, fields: Definitions) -> Iterator[dict[str, Any]]:
+    """In the order of the fields; without those that are empty."""
+    found = values.of_client(client.pk, fields)
+    for one in fields:
+        if one.id in found:
+            kept_for = {"what it is for": one.field.description} if one.field.description else {}
+            yield {"field": one.label, "value": one.type.show(found[one.id])} | kept_for
+
+
+def _change(change: ValueChange, fields: Definitions) -> dict[str, Any]:
+    return {
+        "when": _moment(change.at),
+        "by": change.by.get_username() if change.by else "",
+        "reason": change.reason,
+        "what": "; ".join(
+            f"{one.label}: {one.before or 'nothing'} → {one.after or 'nothing'}"
+            for one in changes.differences(change, fields)
+        ),
     }
 
 
@@ -112,8 +145,9 @@ def _message(delivery: Delivery) -> dict[str, Any]:
         "broadcast": str(delivery.broadcast),
         "channel": delivery.get_channel_display(),
         "address": delivery.address,
+        "language": _language(delivery.language),
         "outcome": delivery.get_state_display(),
-        "detail": delivery.detail,
+        "detail": delivery.reason,
         "attempts": delivery.attempts,
         "processed": _moment(delivery.settled_at),
     }
@@ -142,8 +176,11 @@ def _version(row: Any) -> dict[str, Any]:
         "by": row.history_user.get_username() if row.history_user else "",
         "reason": row.history_change_reason or "",
         "name": row.name,
+        "first name": _text(row.first_name),
+        "last name": _text(row.last_name),
         "e-mail": row.email,
         "phone": _text(row.phone),
+        "language": _language(row.language),
         "time zone": _text(row.time_zone),
         "active": row.is_active,
     }
@@ -151,6 +188,10 @@ def _version(row: Any) -> dict[str, Any]:
 
 def _moment(moment: datetime | None) -> str | None:
     return moment.isoformat(timespec="seconds") if moment else None
+
+
+def _language(code: str | None) -> str | None:
+    return offered.name(code) if code else None
 
 
 def _text(value: Any) -> str | None:

@@ -6,6 +6,10 @@ from enum import Enum
 _STOP = ("STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT", "OPT-OUT", "OPT OUT")
 _START = ("START", "YES", "UNSTOP")
 _HELP = ("HELP", "INFO")
+#: What says the same where carriers take such words: in Canada, in Spain and beyond. No provider acts on them
+#: unasked. STOP and START stay what they are in every language, and no local word is a yes.
+_LOCAL_STOP = ("ARRET", "ARRÊT", "BAJA")
+_LOCAL_HELP = ("AIDE", "AYUDA", "HILFE")
 
 
 class Wish(Enum):
@@ -14,8 +18,9 @@ class Wish(Enum):
     HELP = "HELP"
 
 
-#: Every keyword.
-KEYWORDS = dict.fromkeys(_STOP, Wish.STOP) | dict.fromkeys(_START, Wish.START) | dict.fromkeys(_HELP, Wish.HELP)
+#: Every keyword; those of carriers, to which a provider may have answered itself, first.
+CARRIERS = dict.fromkeys(_STOP, Wish.STOP) | dict.fromkeys(_START, Wish.START) | dict.fromkeys(_HELP, Wish.HELP)
+KEYWORDS = CARRIERS | dict.fromkeys(_LOCAL_STOP, Wish.STOP) | dict.fromkeys(_LOCAL_HELP, Wish.HELP)
 
 
 def wish(text: str) -> Wish | None:
@@ -36,6 +41,11 @@ def word(text: str) -> str:
     while end > begin and not _is_letter(plain[end - 1]):
         end -= 1
     return plain[begin:end].upper()
+
+
+def is_local(text: str) -> bool:
+    """Whether `text` is a keyword that is ours alone, so that nobody but us answers it."""
+    return word(text) in KEYWORDS.keys() - CARRIERS.keys()
 
 
 def _is_letter(char: str) -> bool:

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import connection
 
 from notifier.audience import chains
+from notifier.messages import placeholders, variants
 from notifier.models import (
     Breaker,
     Broadcast,
@@ -27,6 +28,7 @@ from notifier.models import (
     Topic,
 )
 from notifier.policies import quiet_hours
+from notifier.policies.client_values import Sources
 
 DELIVERY, CLIENT, BROADCAST, TOPIC, PREFERENCE, SUPPRESSION, BREAKER = (
     model._meta.db_table for model in (Delivery, Client, Broadcast, Topic, Preference, Suppression, Breaker)
@@ -56,13 +58,23 @@ class Content:
     installation: str
     #: The brand as JSON; None where the broadcast has none.
     brand: str | None
+    #: The texts in other languages, as `messages.variants` reads them.
+    variants: str
+    #: What a client reads: of an SMS the body alone.
+    channel: Channel
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """In each language that some client reads."""
+        own = (self.subject, self.preheader, self.body) if self.channel == Channel.EMAIL else (self.body,)
+        return (*own, *variants.sent(variants.read(self.variants), self.channel.value))
 
 
 _CONTENT = f"""
     SELECT t.id, t.name, t.slug, b.subject, b.preheader, b.{{channel}}_body,
            EXISTS (SELECT 1 FROM {BREAKER} k WHERE k.channel = %s AND k.opened_at IS NOT NULL),
            b.notification_id, b.follows_id, b.is_critical, b.started_at,
-           COALESCE((SELECT i.code FROM {_INSTALLATION} i ORDER BY i.id LIMIT 1), ''), b.brand
+           COALESCE((SELECT i.code FROM {_INSTALLATION} i ORDER BY i.id LIMIT 1), ''), b.brand, b.variants
     FROM {BROADCAST} b JOIN {TOPIC} t ON t.id = b.topic_id
     WHERE b.id = %s AND b.state = '{Broadcast.State.RUNNING}' AND (b.expires_at IS NULL OR b.expires_at > %s)
 """  # noqa: S608
@@ -73,7 +85,7 @@ def running_content(cursor: Any, broadcast_id: int, channel: Channel, now: datet
     moment = connection.ops.adapt_datetimefield_value(now)
     cursor.execute(_CONTENT.format(channel=channel.value), [channel.value, broadcast_id, moment])
     row = cursor.fetchone()
-    return Content(*row) if row else None
+    return Content(*(*row, channel)) if row else None
 
 
 # --- Whom it may go to ------------------------------------------------------------------------------------------------
@@ -101,7 +113,6 @@ class PendingRow(NamedTuple):
     channel: str
     address: str
     attempts: int
-    name: str
     is_active: bool
     consents: bool
     #: None where the address is not suppressed; otherwise `_SINCE_THE_START`, or 1.
@@ -115,6 +126,12 @@ class PendingRow(NamedTuple):
     #: Only asked for where there are quiet hours.
     time_zone: str
     phone: str | None
+    #: As it is on record now.
+    language: str | None
+    #: Of the placeholders that the text has, as the database has them.
+    values: Sequence[Any]
+    #: Whether one is missing for which the text, in one of its languages, has no fallback.
+    lacks_value: bool
 
     def skip_reason(self) -> str:
         """Why the client must not get it at all, or "" if they may."""
@@ -126,7 +143,9 @@ class PendingRow(NamedTuple):
             return Reason.CONSENT_GONE
         if self.suppressed:
             return Reason.SUPPRESSED
-        return Reason.LANDLINE if self.landline else ""
+        if self.landline:
+            return Reason.LANDLINE
+        return Reason.NO_VALUE if self.lacks_value else ""
 
 
 _CLIENT_REQUESTED = ", ".join(f"'{source.value}'" for source in Suppression.CLIENT_REQUESTED)
@@ -137,13 +156,13 @@ _SINCE_THE_START = 2
 # the WHERE of the delivery itself, so that PostgreSQL checks it again after waiting for a lock; rows that another
 # consumer holds are skipped and left to it.
 _SELECT_PENDING = f"""
-    SELECT d.id, d.broadcast_id, d.client_id, d.channel, d.address, d.attempts, c.name, c.is_active,
+    SELECT d.id, d.broadcast_id, d.client_id, d.channel, d.address, d.attempts, c.is_active,
            EXISTS (SELECT 1 FROM {PREFERENCE} p WHERE p.client_id = d.client_id AND p.topic_id = %s AND p.{{channel}}),
            (SELECT CASE WHEN s.source IN ({_CLIENT_REQUESTED}) AND s.created_at > %s
                         THEN {_SINCE_THE_START} ELSE 1 END
              FROM {SUPPRESSION} s WHERE s.channel = %s AND s.address = d.address),
-           {{landline}}, {{reached}}, {{over_cap}}, {{zone}}
-    FROM {DELIVERY} d JOIN {CLIENT} c ON c.id = d.client_id
+           {{landline}}, {{reached}}, {{over_cap}}, {{zone}}, c.language{{values}}
+    FROM {DELIVERY} d JOIN {CLIENT} c ON c.id = d.client_id {{fields}}
     WHERE d.id IN ({{ids}}) AND d.state = '{Delivery.State.PENDING}'
     ORDER BY d.id {{lock}}
 """  # noqa: S608
@@ -177,11 +196,16 @@ def lock_pending(
     broadcast_id: int,
     channel: Channel,
     content: Content,
+    sources: Sources,
     restrictions: Restrictions,
     delivery_ids: Sequence[int],
     now: datetime,
 ) -> list[PendingRow]:
-    """The PENDING rows among these that belong to the broadcast and channel, locked in the order of their ids."""
+    """The PENDING rows among these that belong to the broadcast and channel, locked in the order of their ids.
+
+    `sources`: of the placeholders that the text has.
+    """
+    needed = placeholders.needed(*content.texts)
     params: list[Any] = [content.topic_id, content.started_at, channel.value]
     over_cap = "false"
     if restrictions.cap:
@@ -196,10 +220,18 @@ def lock_pending(
         reached=_reached(broadcast_id, content),
         over_cap=over_cap,
         zone="c.time_zone, c.phone" if restrictions.quiet else "'', NULL",
+        values=sources.columns(client="c", values="v"),
+        fields=sources.join(client="c", values="v"),
     )
     cursor.execute(statement, params)
-    rows = map(PendingRow._make, cursor.fetchall())
+    rows = (_row(found, sources, needed) for found in cursor.fetchall())
     return [row for row in rows if row.broadcast_id == broadcast_id and row.channel == channel.value]
+
+
+def _row(found: Sequence[Any], sources: Sources, needed: Sequence[str]) -> PendingRow:
+    facts = found[: len(found) - len(sources.each)]
+    values = found[len(facts) :]
+    return PendingRow._make((*facts, values, not sources.has(needed, values)))
 
 
 def _reached(broadcast_id: int, content: Content) -> str:
@@ -234,7 +266,8 @@ def lock_clients(cursor: Any, channel: Channel, delivery_ids: Sequence[int]) -> 
 
 # --- Writing the result -----------------------------------------------------------------------------------------------
 _SENDING = f"""
-    UPDATE {DELIVERY} SET state = '{Delivery.State.SENDING}', lease_token = %s, due_at = %s WHERE id IN ({{ids}})
+    UPDATE {DELIVERY} SET state = '{Delivery.State.SENDING}', lease_token = %s, due_at = %s, language = {{language}}
+    WHERE id IN ({{ids}})
 """  # noqa: S608
 _SENT = f"""
     UPDATE {DELIVERY} SET state = '{Delivery.State.SENT}', due_at = NULL, settled_at = %s, detail = '',
@@ -243,10 +276,15 @@ _SENT = f"""
 """  # noqa: S608
 
 
-def mark_sending(cursor: Any, delivery_ids: Sequence[int], *, token: uuid.UUID, lease_ends_at: datetime) -> None:
-    if delivery_ids:
-        moment = connection.ops.adapt_datetimefield_value(lease_ends_at)
-        cursor.execute(_SENDING.format(ids=_listed(delivery_ids)), [_prepared(token), moment])
+def mark_sending(cursor: Any, rows: Sequence[PendingRow], *, token: uuid.UUID, lease_ends_at: datetime) -> None:
+    """With the language in which each is written to, as it was read with the row: it may change later."""
+    if not rows:
+        return
+    moment = connection.ops.adapt_datetimefield_value(lease_ends_at)
+    known = [(row.id, row.language) for row in rows if row.language]
+    language = "CASE id " + "WHEN %s THEN %s " * len(known) + "END" if known else "NULL"
+    statement = _SENDING.format(ids=_listed([row.id for row in rows]), language=language)
+    cursor.execute(statement, [_prepared(token), moment, *sum(known, ())])
 
 
 def mark_sent(

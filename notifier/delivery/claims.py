@@ -13,11 +13,13 @@ from django.db.models import QuerySet
 
 from notifier.delivery import claim_sql
 from notifier.delivery.claim_sql import Content, PendingRow, Restrictions
-from notifier.messages import brands, email, lines, placeholders, signed_links
+from notifier.messages import brands, email, lines, placeholders, signed_links, variants
 from notifier.messages.email import RenderedEmail
 from notifier.messages.outgoing import Outgoing
+from notifier.messages.variants import Chosen, Texts
 from notifier.models import Breaker, Broadcast, Channel, Delivery, Reason
-from notifier.policies import quiet_hours, quiet_hours_sql
+from notifier.policies import client_values, quiet_hours, quiet_hours_sql
+from notifier.policies.client_values import Sources
 from notifier.runtime import failpoints
 
 logger = logging.getLogger(__name__)
@@ -55,8 +57,8 @@ def claim(
     """Take those deliveries that are PENDING and whose client still wants the message, for LEASE_SECONDS.
 
     What becomes of the others:
-    - consent gone, suppressed, archived, a landline number, over the frequency cap, or reached by a broadcast that this
-      one follows: SKIPPED with the reason;
+    - consent gone, suppressed, archived, a landline number, no value for a placeholder without a fallback, over the
+      frequency cap, or reached by a broadcast that this one follows: SKIPPED with the reason;
     - the client is in quiet hours: still PENDING, due when these end;
     - the broadcast is paused: still PENDING, due now;
     - the broadcast has expired: untouched, the dispatcher ends it;
@@ -79,6 +81,8 @@ def claim(
             if not delivery_ids:
                 return Claim(token, now, lease_ends_at, breaker_open=True)
         restrictions = Restrictions.of(channel, content)
+        # As the fields are defined at this moment: staff may have renamed an option since the broadcast began.
+        sources = client_values.read(placeholders.used(*content.texts))
         if restrictions.cap:
             claim_sql.lock_clients(cursor, channel, delivery_ids)
         rows = claim_sql.lock_pending(
@@ -86,6 +90,7 @@ def claim(
             broadcast_id=broadcast_id,
             channel=channel,
             content=content,
+            sources=sources,
             restrictions=restrictions,
             delivery_ids=delivery_ids,
             now=now,
@@ -93,11 +98,11 @@ def claim(
         wanted, skipped, deferred = _sorted_out(rows, restrictions, now)
         _skip(skipped, now)
         _defer(deferred)
-        claim_sql.mark_sending(cursor, [row.id for row in wanted], token=token, lease_ends_at=lease_ends_at)
+        claim_sql.mark_sending(cursor, wanted, token=token, lease_ends_at=lease_ends_at)
         failpoints.reached("claim.taken")
     # Rendered after the commit, when SQLite's one write lock is free again.
     _prepare(channel, content)
-    messages = [_message_or_flaw(broadcast_id, channel, content, row) for row in wanted]
+    messages = [_message_or_flaw(broadcast_id, channel, content, sources, row) for row in wanted]
     probe_of = opened_at if rows else None
     return Claim(token, now, lease_ends_at, messages, breaker_open=content.breaker_open, probe_of=probe_of)
 
@@ -176,15 +181,30 @@ def _defer(deferred: Mapping[datetime, Sequence[int]]) -> None:
 def _prepare(channel: Channel, content: Content) -> None:
     """Render what is the same in all messages. An error here is the broadcast's, and no client is to blame for it."""
     if channel == Channel.EMAIL:
-        _email(content)
+        for language in (None, *variants.read(content.variants)):
+            _email(content, _chosen(content, channel, language), language)
 
 
-def _email(content: Content) -> RenderedEmail:
-    brand = brands.read(content.brand)
-    return email.render(subject=content.subject, preheader=content.preheader, body=content.body, brand=brand)
+def _chosen(content: Content, channel: Channel, language: str | None) -> Chosen:
+    """The text for a client of this language, of those that were frozen."""
+    own = Texts(content.subject, content.preheader, **{channel.body_field: content.body})
+    return variants.choose(own=own, others=variants.read(content.variants), channel=channel.value, language=language)
 
 
-def _message_or_flaw(broadcast_id: int, channel: Channel, content: Content, row: PendingRow) -> Message:
+def _email(content: Content, chosen: Chosen, reader: str | None) -> RenderedEmail:
+    return email.render(
+        subject=chosen.texts.subject,
+        preheader=chosen.texts.preheader,
+        body=chosen.texts.email_body,
+        brand=brands.read(content.brand),
+        language=chosen.language,
+        reader=reader,
+    )
+
+
+def _message_or_flaw(
+    broadcast_id: int, channel: Channel, content: Content, sources: Sources, row: PendingRow
+) -> Message:
     blank = Message(
         reference=f"{broadcast_id}.{row.id}",
         address=row.address,
@@ -196,32 +216,32 @@ def _message_or_flaw(broadcast_id: int, channel: Channel, content: Content, row:
         attempts=row.attempts,
     )
     try:
-        return _rendered(blank, content, row)
+        return _rendered(blank, content, sources, row)
     except Exception as error:  # noqa: BLE001  (one client's data must not hold up the window)
         # Only the name: the text of an error may hold what the client is called.
         logger.error("No message can be made of delivery %d: %s", row.id, type(error).__name__)
         return replace(blank, flaw=f"no message can be created for this client: {type(error).__name__}")
 
 
-def _rendered(blank: Message, content: Content, row: PendingRow) -> Message:
-    replacements = placeholders.values(name=row.name, topic=content.topic)
+def _rendered(blank: Message, content: Content, sources: Sources, row: PendingRow) -> Message:
+    values = sources.texts(row.values, topic=content.topic, language=row.language, channel=blank.channel)
     link_token = ""
     if blank.channel == Channel.EMAIL:
         link_token = signed_links.token(signed_links.Link(row.client_id, content.topic_id, blank.broadcast_id))
-    text, html = _bodies(blank.channel, content, replacements, link_token)
+    chosen = _chosen(content, blank.channel, row.language)
+    if blank.channel == Channel.EMAIL:
+        rendered = _email(content, chosen, row.language)
+        text, html = rendered.text_for(values, link_token), rendered.html_for(values, link_token)
+        subject = chosen.texts.subject
+    else:
+        subject = content.subject
+        text, html = placeholders.sms(chosen.texts.sms_body, values, reader=row.language), ""
     return replace(
         blank,
-        subject=lines.one_line(placeholders.render(content.subject, replacements)),
+        subject=lines.one_line(placeholders.render(subject, values)),
         body=text,
         html=html,
         link_token=link_token,
         list_id=content.topic_slug,
         installation=content.installation,
     )
-
-
-def _bodies(channel: Channel, content: Content, replacements: dict[str, str], link_token: str) -> tuple[str, str]:
-    if channel != Channel.EMAIL:
-        return placeholders.sms(content.body, replacements), ""
-    rendered = _email(content)
-    return rendered.text_for(replacements, link_token), rendered.html_for(replacements, link_token)

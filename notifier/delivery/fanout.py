@@ -16,6 +16,8 @@ from notifier.audience import chains
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression
 from notifier.policies import landlines, quiet_hours_sql, sms_countries
 from notifier.runtime import failpoints
+from notifier.saved_audiences import compiling, words
+from notifier.saved_audiences.compiling import Members
 
 State = Delivery.State
 TABLE = Delivery._meta.db_table
@@ -34,15 +36,27 @@ def expand(*, broadcast_id: int, now: datetime) -> int | None:
         if broadcast is None:
             return None
         upper = _upper_id(broadcast)
-        made = sum(_insert(broadcast, channel, upper, now) for channel in broadcast.channels)
+        # Read with each chunk: what its conditions name may have been deleted, which stops it and is shown as a fault.
+        within = compiling.of_broadcast(broadcast, now=now)
+        made = sum(_insert(broadcast, channel, upper, now, within) for channel in broadcast.channels)
         failpoints.reached("expand.inserted")
         Broadcast.objects.filter(pk=broadcast.pk, cursor=broadcast.cursor).update(
-            cursor=upper, audience=F("audience") + made
+            cursor=upper, audience=F("audience") + made, **_audience_columns(broadcast, within, upper)
         )
     failpoints.reached("expand.committed")
     if broadcast.audience == 0 and made:
         _refresh_statistics()
     return made
+
+
+def _audience_columns(broadcast: Broadcast, within: Members | None, upper: int) -> dict[str, Any]:
+    """How far it was asked who is in its audience, without which the database refuses the cursor; and with the first
+    chunk how its conditions read, by what they name is called now. It may have waited for weeks.
+    """
+    if within is None:
+        return {}
+    text = {} if broadcast.cursor else {"audience_text": words.of_document(within.document, within.known)}
+    return {"audience_cursor": upper, **text}
 
 
 def _upper_id(broadcast: Broadcast) -> int:
@@ -79,15 +93,15 @@ _INSERT_IN_QUIET_HOURS = f"""
 """  # noqa: S608
 
 
-def _insert(broadcast: Broadcast, channel: Channel, upper: int, now: datetime) -> int:
+def _insert(broadcast: Broadcast, channel: Channel, upper: int, now: datetime, within: Members | None) -> int:
     """Insert the deliveries of the clients up to `upper`; returns how many were not there yet."""
     moment = connection.ops.adapt_datetimefield_value(now)
     values: list[Any] = [broadcast.pk, channel.value, moment, moment]
     opens_at = None if broadcast.is_critical else quiet_hours_sql.moment(channel=channel, client="client", now=now)
     if opens_at is None:
-        statement, audience = _INSERT, _audience(broadcast, channel, upper)
+        statement, audience = _INSERT, _audience(broadcast, channel, upper, within)
     else:
-        statement, audience = _INSERT_IN_QUIET_HOURS, _audience(broadcast, channel, upper, opens_at)
+        statement, audience = _INSERT_IN_QUIET_HOURS, _audience(broadcast, channel, upper, within, opens_at)
         values.append(_LEASE_TOKEN.get_db_prep_save(uuid.uuid4(), connection))
     select, params = audience.query.get_compiler(connection=connection).as_sql()
     with connection.cursor() as cursor:
@@ -95,11 +109,17 @@ def _insert(broadcast: Broadcast, channel: Channel, upper: int, now: datetime) -
         return int(cursor.rowcount)
 
 
-def _audience(broadcast: Broadcast, channel: Channel, upper: int, *more: Case) -> QuerySet[Preference, tuple[Any, ...]]:
-    """(client id, address, reason not to send or "", …) of each active client of the next chunk who consents."""
+def _audience(
+    broadcast: Broadcast, channel: Channel, upper: int, within: Members | None, *more: Case
+) -> QuerySet[Preference, tuple[Any, ...]]:
+    """(client id, address, reason not to send or "", …) of each active client of the next chunk who consents.
+
+    With `within` only of those in that audience: whoever is not gets no row, as whoever did not consent.
+    """
     address = f"client__{channel.address_field}"
     suppressed = Exists(Suppression.objects.filter(channel=channel, address=OuterRef(address)))
     consents = Preference.objects.filter(
+        *compiling.only(within, "client__"),
         topic=broadcast.topic_id,
         client__gt=broadcast.cursor,
         client__lte=upper,

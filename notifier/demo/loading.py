@@ -11,8 +11,10 @@ from django.db.backends.utils import CursorWrapper
 
 from notifier.consent import suppressions
 from notifier.consent.suppressions import Evidence, Source
-from notifier.demo import people
-from notifier.models import Channel, Client, ConsentChange, Notification, Preference, Suppression, Topic
+from notifier.demo import estate, people
+from notifier.languages import offered
+from notifier.messages import variants
+from notifier.models import Channel, Client, ClientValues, ConsentChange, Notification, Preference, Suppression, Topic
 
 #: Clients in one transaction. Memory is flat: nothing of one chunk is kept for the next.
 CHUNK = 10_000
@@ -23,6 +25,7 @@ _PREFERENCE = Preference._meta.db_table
 _CONSENT_CHANGE = ConsentChange._meta.db_table
 _HISTORY = Client.history.model._meta.db_table
 _SUPPRESSION = Suppression._meta.db_table
+_VALUES = ClientValues._meta.db_table
 #: The source of the suppressions with each of these reasons.
 _SOURCES = dict(zip(people.REASONS, (Source.BOUNCE, Source.COMPLAINT, Source.CLIENT), strict=True))
 
@@ -51,10 +54,13 @@ def load(*, clients: int, seed: int, now: datetime) -> Loaded:
                     if number == 0:
                         # Together with the first clients, so that an interrupted load has both.
                         topics = _topics()
+                        fields = estate.add_fields()
                         notifications = _add_notifications(topics)
                     added += _add_clients(cursor, chunk, [topics[slug].pk for slug, _ in TOPICS], now)
+                    estate.give(fields, now=now)
         finally:
             cursor.execute("DROP TABLE demo_client")
+        estate.add_audiences(fields, topics["listings"])
         _analyze(cursor)
     return Loaded(clients=added, known=clients - added, notifications=notifications)
 
@@ -71,7 +77,13 @@ def _topics() -> dict[str, Topic]:
 def _add_notifications(topics: dict[str, Topic]) -> int:
     made = [
         Notification.objects.get_or_create(
-            topic=topics[text.topic], subject=text.subject, defaults={"email_body": text.email, "sms_body": text.sms}
+            topic=topics[text.topic],
+            subject=text.subject,
+            defaults={
+                "email_body": text.email,
+                "sms_body": text.sms,
+                "variants": variants.write({code: one for code, one in text.others.items() if code in offered.codes()}),
+            },
         )
         for text in people.TEXTS
     ]
@@ -86,7 +98,8 @@ def _add_notifications(topics: dict[str, Topic]) -> int:
 def _make_staging(cursor: CursorWrapper) -> None:
     consents = ", ".join(f"email_{number} boolean, sms_{number} boolean" for number, _ in enumerate(TOPICS))
     cursor.execute(
-        "CREATE TEMPORARY TABLE demo_client (id bigint, name varchar(200), email varchar(254), phone varchar(128), "
+        "CREATE TEMPORARY TABLE demo_client (id bigint, name varchar(200), first_name varchar(200), last_name "
+        "varchar(200), email varchar(254), phone varchar(128), language varchar(12), "
         f"is_active boolean, suppressed varchar(200), {consents})"
     )
 
@@ -100,14 +113,16 @@ def _add_clients(cursor: CursorWrapper, people: Sequence[people.Person], topics:
         )
     moment = connection.ops.adapt_datetimefield_value(now)
     cursor.execute(
-        f"INSERT INTO {_CLIENT} (id, name, email, phone, is_active, created_at, updated_at) "
-        "SELECT id, name, email, phone, is_active, %s, %s FROM demo_client ORDER BY id",
+        f"INSERT INTO {_CLIENT} (id, name, first_name, last_name, email, phone, language, is_active, created_at, "
+        "updated_at) SELECT id, name, first_name, last_name, email, phone, language, is_active, %s, %s "
+        "FROM demo_client ORDER BY id",
         [moment, moment],
     )
     added: int = cursor.rowcount
     cursor.execute(
-        f"INSERT INTO {_HISTORY} (id, name, email, phone, is_active, created_at, history_date, history_type) "
-        "SELECT id, name, email, phone, is_active, %s, %s, '+' FROM demo_client ORDER BY id",
+        f"INSERT INTO {_HISTORY} (id, name, first_name, last_name, email, phone, language, is_active, created_at, "
+        "history_date, history_type) SELECT id, name, first_name, last_name, email, phone, language, is_active, %s, "
+        "%s, '+' FROM demo_client ORDER BY id",
         [moment, moment],
     )
     for number, topic in enumerate(topics):
@@ -143,7 +158,8 @@ def _suppress(cursor: CursorWrapper, now: datetime) -> None:
 def _stage(cursor: CursorWrapper, numbered: Iterable[tuple[int, people.Person]]) -> None:
     rows = [
         (
-            *(pk, person.name, person.email, person.phone, person.is_active, person.suppressed),
+            *(pk, person.name, person.first_name, person.last_name, person.email, person.phone),
+            *(person.language, person.is_active, person.suppressed),
             *(flag for consent in person.consents for flag in consent),
         )
         for pk, person in numbered
@@ -170,5 +186,5 @@ def _new_ids(cursor: CursorWrapper, count: int) -> list[int]:
 
 def _analyze(cursor: CursorWrapper) -> None:
     """Statistics for the planner: PostgreSQL gathers them by itself only after a while, SQLite never."""
-    for table in (_CLIENT, _PREFERENCE, _CONSENT_CHANGE, _SUPPRESSION):
+    for table in (_CLIENT, _PREFERENCE, _CONSENT_CHANGE, _SUPPRESSION, _VALUES):
         cursor.execute(f"ANALYZE {table}")

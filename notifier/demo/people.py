@@ -6,12 +6,19 @@ assigned.
 """
 
 import random
+import re
 import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from notifier.messages.variants import Texts
+
 DOMAINS = ("example.com", "example.org", "example.net")
+#: Where several clients work: no two have one address, but those of colleagues end alike.
+OFFICES = ("harbour-view.example.com", "mill-lane.example.org", "old-station.example.net")
+#: Of so many clients in a row the first few are colleagues.
+OFFICE_EVERY, COLLEAGUES = 20, 2
 AREA_CODES = """
 201 202 203 205 206 207 208 209 210 212 213 214 215 216 217 218 219 220 223 224 225 228 229 231 234 239 240 248 251 252
 253 254 256 260 262 267 269 270 272 276 281 301 302 303 304 305 307 308 309 310 312 313 314 315 316 317 318 319 320 321
@@ -69,6 +76,26 @@ Jasmine Tyler Destiny Marcus Brianna Logan Savannah Ethan|Johnson Williams Brook
 CULTURES = tuple(
     (tuple(first.split()), tuple(last.split())) for first, last in (line.split("|") for line in _CULTURES.splitlines())
 )
+#: One client in so many is called otherwise than a first and a last name of one word each.
+ODD_EVERY = 25
+#: First name, last name, or the whole name of who has neither: one name, a title, a company, family names of several
+#: words, alphabets from right to left, and names as long as they get.
+ODD = (
+    ("", "", "Sukarno"),
+    ("Gabriela", "García Márquez", ""),
+    ("", "", "Dr. Amara Okafor"),
+    ("ليلى", "حداد", ""),
+    ("", "", "Harbour View Apartments Ltd"),
+    ("Jean-Baptiste", "van der Meer", ""),
+    ("", "", "Moss, Mrs Fay"),
+    ("נועה", "כהן", ""),
+    ("Teller", "", ""),
+    ("María de los Ángeles Guadalupe", "Fernández de Córdoba y Álvarez de las Asturias-Bohorques", ""),
+    ("", "", "Thiri"),
+    ("Anne Marie", "O’Sullivan Beare", ""),
+    ("", "", "The Ormsby Family"),
+    ("فاطمة الزهراء", "بن عبد الرحمن", ""),
+)
 # Letters that no decomposition turns into ASCII.
 _ASCII = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ß": "ss", "ı": "i", "æ": "ae", "’": "", " ": "-"})
 
@@ -78,6 +105,8 @@ class ChannelConsents(NamedTuple):
     sms: bool
 
 
+#: By the first of the first names of a culture; of the others it is not on record.
+LANGUAGES = {"Élodie": "fr", "Sofía": "es", "Lena": "de", "Valentina": "es", "Marisol": "es"}
 CONSENTS = (
     ChannelConsents(True, False),
     ChannelConsents(False, True),
@@ -88,9 +117,14 @@ REASONS = ("The mailbox doesn’t exist.", "Complained about a message.", "Asked
 
 
 class Person(NamedTuple):
+    first_name: str
+    last_name: str
+    #: Both of them, or the whole name of who has neither.
     name: str
     email: str | None
     phone: str | None
+    #: A code; None where none is on record, as for most.
+    language: str | None
     is_active: bool
     #: One for each topic, in their order.
     consents: tuple[ChannelConsents, ...]
@@ -106,6 +140,8 @@ class Text:
     subject: str
     email: str = ""
     sms: str = ""
+    #: In other languages, by language; one of them without an SMS, as happens.
+    others: Mapping[str, Texts] = field(default_factory=dict)
 
 
 def invent(*, count: int, seed: int, topics: int) -> Iterator[Person]:
@@ -117,16 +153,23 @@ def invent(*, count: int, seed: int, topics: int) -> Iterator[Person]:
 
 def _person(chance: random.Random, number: int, topics: int) -> Person:
     firsts, lasts = chance.choice(CULTURES)
-    first, last = chance.choice(firsts), chance.choice(lasts)
+    language = LANGUAGES.get(firsts[0])
+    first, last, whole = chance.choice(firsts), chance.choice(lasts), ""
+    if number % ODD_EVERY == ODD_EVERY - 1:
+        first, last, whole = ODD[number // ODD_EVERY % len(ODD)]
+    name = whole or " ".join(part for part in (first, last) if part)
     consents = tuple(chance.choice(CONSENTS) for _ in range(topics))
     has_email = _has_address(chance, any(consent.email for consent in consents))
     has_phone = _has_address(chance, any(consent.sms for consent in consents)) or not has_email
     return Person(
-        name=f"{first} {last}",
-        email=f"{ascii_letters(first)}.{ascii_letters(last)}.{number + 1}@{chance.choice(DOMAINS)}"
+        first_name=first,
+        last_name=last,
+        name=name,
+        email=f"{_mailbox(name if whole else first, last)}.{number + 1}@{_domain(number, chance.choice(DOMAINS))}"
         if has_email
         else None,
         phone=phone_number(number) if has_phone else None,
+        language=language,
         is_active=chance.random() >= 0.02,
         consents=consents,
         suppressed=chance.choice(REASONS) if chance.random() < 0.01 else "",
@@ -136,6 +179,17 @@ def _person(chance: random.Random, number: int, topics: int) -> Person:
 def _has_address(chance: random.Random, is_wanted: bool) -> bool:
     # As in any real list, a few agreed to a channel that they gave no address for.
     return chance.random() < (0.97 if is_wanted else 0.6)
+
+
+def _domain(number: int, own: str) -> str:
+    """That of the office where the client with this number works; `own` for those who work in none."""
+    office, place = divmod(number, OFFICE_EVERY)
+    return OFFICES[office % len(OFFICES)] if place < COLLEAGUES else own
+
+
+def _mailbox(*names: str) -> str:
+    """What stands before the number; "client" for a name in another alphabet."""
+    return ".".join(filter(None, (ascii_letters(re.sub(r"[.,]", "", name)).strip("-") for name in names))) or "client"
 
 
 def ascii_letters(name: str) -> str:
@@ -154,10 +208,10 @@ def phone_number(number: int) -> str:
 TEXTS = (
     Text(
         topic="listings",
-        subject="Three new listings this week, {{ first_name }}",
+        subject='Three new listings this week, {{ first_name | "neighbour" }}',
         email="""Dear {{ name }},
 
-Three homes came onto our books this week:
+Three homes near {{ town | "you" }} came onto our books this week:
 
 - **A two-bedroom flat by the river**, with a south-facing balcony
 - **A terraced house near the station**, newly insulated
@@ -165,8 +219,59 @@ Three homes came onto our books this week:
 
 Viewings start on *Saturday at ten*. Reply to this e-mail to book a place.
 
+The budget that we know of: {{ budget | "none yet" }}. Tell us if it has changed.
+
 We’ll write again when there is more news about {{ topic }}.""",
-        sms="Hello {{ first_name }}, three new listings this week. Viewings start Saturday at 10. Reply to join.",
+        sms='Hello {{ first_name | "there" }}, three new listings near {{ town | "you" }}. Viewings start Saturday '
+        "at 10. Reply to join.",
+        others={
+            "de": Texts(
+                subject='{{ first_name | "Neu" }}: drei neue Angebote in dieser Woche',
+                email_body="""Guten Tag, {{ name }},
+
+in dieser Woche haben wir rund um {{ town | "Ihren Wohnort" }} drei Objekte neu aufgenommen:
+
+- **Eine Zweizimmerwohnung am Fluss** mit Südbalkon
+- **Ein Reihenhaus am Bahnhof**, frisch gedämmt
+- **Ein Landhaus mit Obstgarten**, zwanzig Minuten von der Stadt
+
+Die Besichtigungen beginnen am *Samstag um zehn Uhr*. Antworten Sie auf diese E-Mail, um einen Platz zu reservieren.
+
+Ihr Budget, soweit wir wissen: {{ budget | "noch keines" }}. Sagen Sie uns, wenn es sich geändert hat.""",
+                sms_body='{{ first_name | "Guten Tag" }}, drei neue Angebote. Ihre Suche: {{ town | "alle Orte" }}. '
+                "Besichtigung ab Samstag, 10 Uhr. Zum Anmelden antworten.",
+            ),
+            "fr": Texts(
+                subject='{{ first_name | "Bonjour" }}, trois nouvelles annonces cette semaine',
+                email_body="""Bonjour {{ name }},
+
+Trois biens près de {{ town | "chez vous" }} sont entrés dans notre catalogue cette semaine :
+
+- **Un deux-pièces au bord de la rivière**, avec balcon plein sud
+- **Une maison mitoyenne près de la gare**, isolation refaite
+- **Une maison de campagne avec verger**, à vingt minutes de la ville
+
+Les visites commencent *samedi à dix heures*. Répondez à cet e-mail pour réserver.
+
+Votre budget, d’après nos notes : {{ budget | "aucun pour l’instant" }}. Dites-nous s’il a changé.""",
+                sms_body='{{ first_name | "Bonjour" }}, trois biens près de {{ town | "chez vous" }}. Visites samedi '
+                "à 10 h. Répondez pour venir.",
+            ),
+            "es": Texts(
+                subject='{{ first_name | "Hola" }}, tres novedades esta semana',
+                email_body="""Hola, {{ name }}:
+
+Esta semana hemos incorporado tres viviendas cerca de {{ town | "usted" }}:
+
+- **Un piso de dos habitaciones junto al río**, con balcón al sur
+- **Una casa adosada cerca de la estación**, recién aislada
+- **Una casa de campo con huerto**, a veinte minutos de la ciudad
+
+Las visitas empiezan *el sábado a las diez*. Responda a este correo para reservar.
+
+Su presupuesto, según nuestras notas: {{ budget | "ninguno todavía" }}. Díganos si ha cambiado.""",
+            ),
+        },
     ),
     Text(
         topic="listings",
@@ -179,7 +284,7 @@ the price, this is the week to look again.""",
     Text(
         topic="listings",
         subject="Open house today",
-        sms="Hello {{ first_name }}, open house today at 3 Harbour View, 4 to 7 pm. No appointment needed.",
+        sms='Hello {{ first_name | "there" }}, open house today at 3 Harbour View, 4 to 7 pm. No appointment needed.',
     ),
     Text(
         topic="offerings",
@@ -190,7 +295,7 @@ Until the end of the month we are offering a free valuation of your home, with a
 within five working days.
 
 Reply to this e-mail with two dates that suit you, and we’ll confirm one of them.""",
-        sms="{{ first_name }}, have your home valued free of charge until the end of the month. Reply YES.",
+        sms='{{ first_name | "Hello" }}, have your home valued free of charge until the end of the month. Reply YES.',
     ),
     Text(
         topic="offerings",
@@ -199,6 +304,7 @@ Reply to this e-mail with two dates that suit you, and we’ll confirm one of th
 
 From January we will let and manage your home for a fixed monthly fee, with no charge while it \
 is empty. The whole price list fits on one page, and we’ll be glad to send it to you.""",
-        sms="{{ first_name }}, from January we will let and manage your home for a fixed monthly fee. Reply LIST.",
+        sms='{{ first_name | "Hello" }}, from January we will let and manage your home for a fixed monthly fee. '
+        "Reply LIST.",
     ),
 )

@@ -37,6 +37,11 @@ class Case:
         """The end of the time in which the audience was made."""
         return self.broadcast.finished_at or self.now
 
+    @property
+    def expanded(self) -> datetime:
+        """When the audience had been made, at the latest: the end of the broadcast, or now."""
+        return self.ended
+
     @cached_property
     def consents(self) -> Consents:
         return Consents(client=self.client, broadcast=self.broadcast, channel=self.channel)
@@ -93,5 +98,5 @@ def decision(resolved: ResolvedDelivery) -> str:
     did = resolution.get_action_display().lower().replace("marked as sent", "marked it as sent")
     did = did.replace("sent again", "had it sent again")
     before = Delivery.State(resolved.state_before).label.lower()
-    detail = f" ({resolved.detail_before.rstrip('.')})" if resolved.detail_before else ""
+    detail = f" ({resolved.reason_before.rstrip('.')})" if resolved.detail_before else ""
     return f"{who} {did} {when(resolution.at)}, because “{resolution.why}”. Before that it was {before}{detail}."

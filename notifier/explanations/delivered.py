@@ -12,8 +12,9 @@ from django.conf import settings
 
 from notifier.explanations.context import Case, archived_since, date, decision, did_not, given, has_not, withdrawn
 from notifier.explanations.records import records_began, suppression, when
+from notifier.messages import placeholders
 from notifier.models import Breaker, Broadcast, Delivery, Reason, Resolution
-from notifier.policies import quiet_hours_sql
+from notifier.policies import client_values, quiet_hours_sql
 from notifier.wording import numbers
 
 State = Delivery.State
@@ -75,7 +76,7 @@ def _skipped(case: Case, delivery: Delivery) -> str:
 
 
 def _other_reason(case: Case, delivery: Delivery, moment: datetime) -> str:
-    return f"{delivery.detail.rstrip('.') or 'it was skipped, and no reason was recorded'} ({when(moment)})"
+    return f"{delivery.reason.rstrip('.') or 'it was skipped, and no reason was recorded'} ({when(moment)})"
 
 
 def _no_address(case: Case, delivery: Delivery, moment: datetime) -> str:
@@ -114,6 +115,25 @@ def _over_cap(case: Case, delivery: Delivery, moment: datetime) -> str:
     cap = settings.CAPS[case.channel.value]
     allowed = f" (now {cap[0]} in {cap[1]} days)" if cap else ""
     return f"they had reached the frequency cap for {case.channel.units}{allowed} {when(moment)}"
+
+
+def _opted_out(case: Case, delivery: Delivery, moment: datetime) -> str:
+    return f"they had opted out with the provider, which said so {when(moment)}"
+
+
+def _reached(case: Case, delivery: Delivery, moment: datetime) -> str:
+    return f"it had already been sent to them in an earlier broadcast; this was noticed {when(moment)}"
+
+
+def _no_value(case: Case, delivery: Delivery, moment: datetime) -> str:
+    keys = case.broadcast.needed(case.channel)
+    # The claim read what was true then; what is on the client's page may have come later.
+    have = client_values.of_client(case.client, topic=case.broadcast.topic.name, keys=keys)
+    lacking = [key for key in keys if not have[key]] or keys
+    words = " or ".join(placeholders.in_words(key) for key in lacking)
+    written = " and ".join(f"{placeholders.Use(key)}" for key in lacking)
+    has = "has" if len(lacking) == 1 else "have"
+    return f"they had no {words} {when(moment)}, and {written} {has} no fallback in the text"
 
 
 def _pending(case: Case, delivery: Delivery) -> str:
@@ -175,4 +195,7 @@ SKIPPED: dict[str, Callable[[Case, Delivery, datetime], str]] = {
     Reason.ARCHIVED: _archived,
     Reason.CONSENT_GONE: _consent_gone,
     Reason.FREQUENCY_CAP: _over_cap,
+    Reason.OPTED_OUT: _opted_out,
+    Reason.REACHED: _reached,
+    Reason.NO_VALUE: _no_value,
 }

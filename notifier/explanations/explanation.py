@@ -7,11 +7,12 @@ the dispatcher went by is told from the records of that time; where those can't 
 from dataclasses import dataclass
 from datetime import datetime
 
-from notifier.explanations import delivered, no_delivery
+from notifier.explanations import delivered, membership, no_delivery
 from notifier.explanations.context import Case, decision
+from notifier.explanations.membership import Membership
 from notifier.models import Broadcast, Channel, Client, Delivery
 
-__all__ = ["Explanation", "explain", "explain_delivery"]
+__all__ = ["Explanation", "audience", "explain", "explain_delivery"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,11 @@ def explain(*, client: Client, broadcast: Broadcast, now: datetime) -> list[Expl
     """One explanation for each channel, in the same few queries however much the client was sent."""
     found = {d.channel: d for d in Delivery.objects.filter(broadcast=broadcast, client=client)}
     return [_explanation(Case(client, broadcast, channel, found.get(channel), now)) for channel in Channel]
+
+
+def audience(*, client: Client, broadcast: Broadcast) -> Membership | None:
+    """By which conditions the client was in the broadcast's audience, or not, when it started; None without one."""
+    return membership.of(client, broadcast, broadcast.started_at) if broadcast.started_at else None
 
 
 def explain_delivery(delivery: Delivery, *, now: datetime) -> str:

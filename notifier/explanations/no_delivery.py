@@ -6,6 +6,7 @@ A client who was skipped has a delivery, and is explained in `delivered`: over t
 from django.conf import settings
 
 from notifier.addresses import phones
+from notifier.explanations import membership
 from notifier.explanations.context import Case, archived_since, did_not, given, has_not, withdrawn
 from notifier.explanations.records import Consent, records_began, when
 from notifier.models import Broadcast, Channel, Delivery
@@ -93,6 +94,8 @@ def _reason(case: Case) -> str:
     activity = case.history.at(case.started)
     if activity.is_active is False:
         return archived_since(activity)
+    if found := _not_in_audience(case):
+        return found
     consent = case.consents.at(case.started)
     if consent.agreed is False:
         return _no_consent(case, consent)
@@ -101,6 +104,20 @@ def _reason(case: Case) -> str:
     if case.history.archived_between(case.started, case.ended):
         return f"{archived_since(case.history.at(case.ended))}, before their turn came"
     return _records_fail(case, consent, activity.is_active)
+
+
+def _not_in_audience(case: Case) -> str:
+    """By the facts at the start, or of when the last of its audience was made."""
+    for moment, then in ((case.started, "when it started"), (case.expanded, "when their turn came")):
+        found = membership.of(case.client, case.broadcast, moment)
+        if found is None:
+            return ""
+        to = f"it went only to the audience “{found.audience}”"
+        if found.was_in is None:
+            return f"{to}, and something that its conditions name was deleted since, so nobody can say who was in it"
+        if not found.was_in:
+            return f"{to}, and they were not in it {then}. This did not hold: {found.failing}"
+    return ""
 
 
 def _no_consent(case: Case, consent: Consent) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from phonenumber_field.formfields import PhoneNumberField
 
-from notifier.addresses import typed_phones
+from notifier.models import typed_phones
 
 
 class PhoneField(PhoneNumberField):

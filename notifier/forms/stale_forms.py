@@ -215,13 +215,18 @@ class StaleModelForm(StaleForm, forms.ModelForm):
 
 def who_changed(row: Model, names: Sequence[str], since: datetime) -> str:
     """Those who are on record as having changed these values since then, each with the time: "ann, 14:03"."""
-    since -= SKEW
+    since = since_with_skew(since)
     if hasattr(type(row), "history"):
         return "; ".join(_in_history(row, names, since))
     kind = ContentType.objects.get_for_model(row)
     log = LogEntry.objects.filter(content_type=kind, object_id=str(row.pk), action_flag=CHANGE, action_time__gte=since)
     edits = log.order_by("action_time").values_list("user__username", "action_time")
-    return "; ".join(_person(*edit) for edit in edits[:MAX_EARLIER])
+    return "; ".join(person(*edit) for edit in edits[:MAX_EARLIER])
+
+
+def since_with_skew(since: datetime) -> datetime:
+    """From when on a change may have come after a page was shown at that time."""
+    return since - SKEW
 
 
 def _in_history(row: Any, names: Sequence[str], since: datetime) -> Iterator[str]:
@@ -232,10 +237,11 @@ def _in_history(row: Any, names: Sequence[str], since: datetime) -> Iterator[str
         differs = any(getattr(after, name, None) != getattr(before, name, None) for name in names)
         if differs and after.history_date >= since:
             by = after.history_user.get_username() if after.history_user else None
-            yield _person(by, after.history_date, after.history_change_reason)
+            yield person(by, after.history_date, after.history_change_reason)
 
 
-def _person(name: str | None, at: datetime, reason: str | None = None) -> str:
+def person(name: str | None, at: datetime, reason: str | None = None) -> str:
+    """Who did it, why and when: "ann, asked by phone, 14:03"."""
     parts = (name or "not by staff", reason, date_format(localtime(at), "H:i"))
     return ", ".join(part for part in parts if part)
 

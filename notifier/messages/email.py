@@ -12,27 +12,25 @@ from html import escape
 from typing import Any
 
 from django.template.loader import render_to_string
+from django.utils import translation
 from django.utils.safestring import mark_safe
+from django.utils.translation import gettext as _
 
+from notifier.languages import offered
 from notifier.messages import buttons, markdown, pictures, placeholders, signed_links
 from notifier.messages.brands import NEUTRAL, BrandLook
 
-#: Why they get it. The last lines of both forms begin with it; how to unsubscribe follows.
-FOOT = "You are receiving this because you asked to hear about {{ topic }}."
 #: Placeholders of the template, for the addresses of a client's own links.
 UNSUBSCRIBE, PREFERENCES = "link: unsubscribe", "link: preferences"
 _LINKS = (UNSUBSCRIBE, PREFERENCES)
-_TEXT_FOOT = f"""{FOOT}
-Unsubscribe: {{{{ {UNSUBSCRIBE} }}}}
-Manage your preferences: {{{{ {PREFERENCES} }}}}"""
 #: Stands after a preheader, where an inbox would go on with the text.
 FILLER = mark_safe("&zwnj;&nbsp;" * 60)  # noqa: S308  (it is our own)
 #: The widest and the highest that a logo is shown.
 LOGO_BOX = (240, 72)
 #: Bytes of HTML after which Gmail shows no more of a mail but a link: "Message clipped".
 GMAIL_SHOWS = 102_000
-#: How many rendered texts a process keeps: more broadcasts than that seldom run at once.
-KEPT = 64
+#: How many rendered texts a process keeps, each with one of the ends: more seldom run at once.
+KEPT = 128
 
 # In a column that may be as narrow as a letter, words would be broken on a phone.
 _CELL = "padding: 6px 16px 6px 0; vertical-align: top; word-break: normal; overflow-wrap: break-word;"
@@ -90,20 +88,59 @@ class RenderedEmail:
         return self.text.fill({**values, **_addresses(link_token)})
 
 
+@dataclass(frozen=True, slots=True)
+class Foot:
+    """The last lines, in words. Those of both forms begin with why they get it; how to unsubscribe follows."""
+
+    why: str
+    unsubscribe: str
+    preferences: str
+
+    @classmethod
+    def of(cls, language: str) -> "Foot":
+        with translation.override(language):
+            return cls(
+                why=_("You are receiving this because you asked to hear about {{ topic }}."),
+                unsubscribe=_("Unsubscribe"),
+                preferences=_("Manage your preferences"),
+            )
+
+    def as_text(self) -> str:
+        return f"{self.why}\n{self.unsubscribe}: {{{{ {UNSUBSCRIBE} }}}}\n{self.preferences}: {{{{ {PREFERENCES} }}}}"
+
+
+def render(
+    *,
+    subject: str,
+    body: str,
+    preheader: str = "",
+    brand: BrandLook = NEUTRAL,
+    language: str | None = None,
+    reader: str | None = None,
+) -> RenderedEmail:
+    """`language` is that of the text, and `reader` that of its end, which is ours: the client's own.
+
+    None: the default. They differ where the text was not written in the client's language.
+    """
+    return _render(subject, body, preheader, brand, offered.of(language), offered.of(reader))
+
+
 @lru_cache(maxsize=KEPT)
-def render(*, subject: str, body: str, preheader: str = "", brand: BrandLook = NEUTRAL) -> RenderedEmail:
+def _render(subject: str, body: str, preheader: str, brand: BrandLook, language: str, reader: str) -> RenderedEmail:
+    foot = Foot.of(reader)
     written = markdown.write(body)
     # Safe: the body is what nh3 left of it, and the template escapes the rest.
     styled = mark_safe(_with_styles(written.html, brand))  # noqa: S308
     addresses = {"unsubscribe": f"{{{{ {UNSUBSCRIBE} }}}}", "preferences": f"{{{{ {PREFERENCES} }}}}"}
-    words = {"subject": subject, "preheader": preheader, "filler": FILLER, "body": styled, "foot": FOOT}
+    words: dict[str, Any] = {"subject": subject, "preheader": preheader, "filler": FILLER, "body": styled, "foot": foot}
+    words |= {"language": language, "foot_language": reader}
     page: str = render_to_string("mail/message.html", {**words, **addresses, **_head_and_foot(brand)})
     # The template's only letter beyond ASCII: with it no mail at all would go as it is.
     page = page.replace("·", "&middot;")
     html = _INDENTATION.sub("\n", _IN_STYLE.sub("; ", page)).lstrip()
     return RenderedEmail(
-        html=placeholders.Pattern.of(html, also=_LINKS),
-        text=placeholders.Pattern.of(_as_text(written.text, brand), also=_LINKS),
+        html=placeholders.Pattern.of(html, also=_LINKS, is_html=True),
+        text=placeholders.Pattern.of(_as_text(written.text, brand, foot), also=_LINKS),
     )
 
 
@@ -118,11 +155,11 @@ def _head_and_foot(brand: BrandLook) -> dict[str, Any]:
     }
 
 
-def _as_text(body: str, brand: BrandLook) -> str:
+def _as_text(body: str, brand: BrandLook, foot: Foot) -> str:
     """The same words as in the HTML, in the same order."""
     head = f"{brand.name}\n\n" if brand.name else ""
-    foot = [brand.reply_line, _TEXT_FOOT, *brand.postal_address.splitlines()]
-    return f"{head}{body}\n\n-- \n" + "".join(f"{line}\n" for line in foot if line)
+    last = [brand.reply_line, foot.as_text(), *brand.postal_address.splitlines()]
+    return f"{head}{body}\n\n-- \n" + "".join(f"{line}\n" for line in last if line)
 
 
 def size_warning(html: str) -> str:

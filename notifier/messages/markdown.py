@@ -3,13 +3,14 @@
 Paragraphs, line breaks, emphasis, headings, lists, quotes, rules, links, tables, buttons and our pictures. Everything
 else is shown as it was typed: raw HTML and foreign pictures as text. Also left out is what would change a text without
 its author meaning it: code by indentation, headings by underlining ("Ann" above "--"), entities, definitions of links.
-Placeholders stay where they are, each written as `{{ name }}`.
+Placeholders stay where they are, each written as `{{ name }}` or `{{ first_name | "there" }}`.
 """
 
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from html import escape
 from urllib.parse import unquote, urlsplit
 
 import nh3
@@ -35,10 +36,12 @@ MAX_NAMED = 5
 # Each ends at the next character that could begin the same again, so that no part of a text is read twice.
 _HTML_TAG = re.compile(r"</?[a-zA-Z][a-zA-Z0-9-]*(?:\s[^<>]*)?/?>")
 _PICTURE = re.compile(r"!\[[^\[\]]*\]\(")
-#: These two stand around a placeholder's name while the text is parsed, so that `**{{ name }}**s` is bold like
+#: These stand around a placeholder's name while the text is parsed, so that `**{{ name }}**s` is bold like
 #: `**Ann**s`. They come from Unicode's private use area, and are removed from the text first.
-_OPEN, _CLOSE = "\ue000", "\ue001"
-_MARK = re.compile(f"{_OPEN}([a-z_]+){_CLOSE}")
+_OPEN, _CLOSE, _OTHERWISE = "\ue000", "\ue001", "\ue002"
+#: With its fallback, which is no Markdown, in letters that mean nothing either.
+_MARK = re.compile(f"{_OPEN}([a-z0-9_]+)(?:{_OTHERWISE}([a-p]*))?{_CLOSE}")
+_MARKS = re.compile(f"[{_OPEN}{_CLOSE}{_OTHERWISE}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +64,7 @@ def _parser() -> MarkdownIt:
 
 
 def _read(source: str) -> list[Token]:
-    clean = source.replace(_OPEN, "").replace(_CLOSE, "")
-    marked = placeholders.render(clean, {name: f"{_OPEN}{name}{_CLOSE}" for name in placeholders.PLACEHOLDERS})
-    tokens = _parser().parse(marked)
+    tokens = _parser().parse(placeholders.replace(_MARKS.sub("", source), _marked))
     for token in tokens:
         if token.type in ("th_open", "td_open"):
             # Older mail programs read the attribute, and every one of them sets a header in the middle.
@@ -71,8 +72,22 @@ def _read(source: str) -> list[Token]:
     return tokens
 
 
+def _marked(use: placeholders.Use) -> str:
+    letters = "".join(chr(ord("a") + int(digit, 16)) for digit in use.fallback.encode(errors="surrogatepass").hex())
+    return f"{_OPEN}{use.key}{_OTHERWISE + letters if letters else ''}{_CLOSE}"
+
+
 def _unmarked(text: str) -> str:
-    return _MARK.sub(r"{{ \1 }}", text)
+    return _MARK.sub(lambda mark: str(_use(mark)), text)
+
+
+def _unmarked_html(html: str) -> str:
+    return _MARK.sub(lambda mark: escape(str(_use(mark))), html)
+
+
+def _use(mark: re.Match[str]) -> placeholders.Use:
+    digits = "".join(f"{ord(letter) - ord('a'):x}" for letter in mark[2] or "")
+    return placeholders.Use(mark[1], bytes.fromhex(digits).decode(errors="surrogatepass"))
 
 
 def write(source: str) -> Written:
@@ -98,7 +113,7 @@ def write(source: str) -> Written:
         url_relative="deny",
         link_rel=None,
     )
-    return Written(html=_unmarked(html).strip(), text=_unmarked(PlainText().write(tokens)))
+    return Written(html=_unmarked_html(html).strip(), text=_unmarked(PlainText().write(tokens)))
 
 
 def mistakes(source: str) -> list[str]:

@@ -1,5 +1,6 @@
 """How many segments an SMS takes, and which characters make it take more (3GPP TS 23.038 and 23.040)."""
 
+import itertools
 import unicodedata
 from dataclasses import dataclass
 
@@ -11,6 +12,10 @@ _GSM_BASIC = set(
     "abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 _GSM_EXTENSION = set("\f^{}\\[~]|€")
+#: Each of these takes one septet, and each of these one or two; every other letter makes a text UCS-2.
+BASIC, GSM = frozenset(_GSM_BASIC), frozenset(_GSM_BASIC | _GSM_EXTENSION)
+#: Each of these takes two septets in GSM-7.
+EXTENSION = frozenset(_GSM_EXTENSION)
 # What word processors and phones put in by themselves, and the same in GSM-7.
 _PLAINER = (
     dict.fromkeys("‘’‚‹›", "'")
@@ -19,6 +24,9 @@ _PLAINER = (
     | dict.fromkeys("\u00a0\u2007\u2009\u202f", "a space")
     | {"…": "...", "•": "-"}
 )
+
+#: Of no more placeholders it is tried with and without a value: each one doubles the texts.
+MAX_LACKED = 6
 
 
 @dataclass(frozen=True)
@@ -58,18 +66,36 @@ def describe(char: str) -> str:
     return f"“{shown}” ({name}{plainer})" if shown else f"{name}{plainer}"
 
 
-def upper_bounds(text: str, *, longest_name: int, topic: str) -> tuple[SmsSize, SmsSize]:
+def upper_bounds(text: str, *, longest_name: int, topic: str, reader: str | None = None) -> tuple[SmsSize, SmsSize]:
     """The largest sizes of `text` for clients whose names have up to so many characters.
 
     The first is for names within GSM-7's basic set, the second for names beyond it, which make the whole text UCS-2.
-    They are the same where the text has no name in it. A first name can be as long as the whole name. An emoji takes
-    two units, and how a segment ends may depend on whether their number is even.
+    They are the same where the text has no name in it. A part of a name can be as long as the whole, and where it is
+    missing its fallback can be longer. An emoji takes two units, and how a segment ends may depend on whether their
+    number is even.
     """
     within, *beyond = (
-        measure(placeholders.sms(text, {"name": name, "first_name": name, "topic": topic}))
+        _largest(text, name, topic, reader)
         for name in ("n" * longest_name, "😀" * longest_name, ("я" + "😀" * longest_name)[:longest_name])
     )
-    return within, max(beyond, key=lambda size: (size.segments, size.units))
+    return within, max(beyond, key=_weight)
+
+
+def _largest(text: str, name: str, topic: str, reader: str | None) -> SmsSize:
+    """Of the text for a client with this name in each place, and for who lacks one that has a fallback."""
+    needed = placeholders.needed(text)
+    may_lack = [key for key in placeholders.used(text) if key not in needed][:MAX_LACKED]
+    named = {**dict.fromkeys(placeholders.PLACEHOLDERS, name), "topic": topic}
+    sizes = (
+        measure(placeholders.sms(text, named | dict.fromkeys(lacked, ""), reader=reader))
+        for number in range(len(may_lack) + 1)
+        for lacked in itertools.combinations(may_lack, number)
+    )
+    return max(sizes, key=_weight)
+
+
+def _weight(size: SmsSize) -> tuple[int, int]:
+    return size.segments, size.units
 
 
 def _sized(encoding: str, widths: list[int], *, alone: int, part: int) -> SmsSize:

@@ -30,7 +30,7 @@ TEMPLATES = {
         name="Announcement",
         purpose="News that everyone should know",
         subject="[what is new]",
-        preheader="What it means for you, {{ first_name }}",
+        preheader='What it means for you, {{ first_name | "in short" }}',
         email_body="""Dear {{ name }},
 
 We have news: **[what is new]**.
@@ -46,13 +46,13 @@ We have news: **[what is new]**.
 If you have any questions, just reply to this e-mail.
 
 Kind regards""",
-        sms_body="Hello {{ first_name }}, we have news: [what is new], from [date]. Questions? Just call us.",
+        sms_body='Hello {{ first_name | "there" }}, we have news: [what is new], from [date]. Questions? Just call us.',
     ),
     "reminder": TextTemplate(
         name="Reminder",
         purpose="A date that is coming up",
         subject="Reminder: [event] on [date]",
-        preheader="{{ first_name }}, don’t forget: [time], [place]",
+        preheader='{{ first_name | "Hello" }}, don’t forget: [time], [place]',
         email_body="""Dear {{ name }},
 
 This is a reminder of **[event]**.
@@ -65,13 +65,13 @@ Please bring [what to bring]. If you can’t come, let us know by replying to th
 [See the details](https://www.example.com){.button}
 
 We look forward to seeing you.""",
-        sms_body="Hello {{ first_name }}, a reminder: [event] on [date], [time], at [place]. See you there!",
+        sms_body='Hello {{ first_name | "there" }}, a reminder: [event] on [date], [time], at [place]. See you there!',
     ),
     "new-listing": TextTemplate(
         name="New listing",
         purpose="Something that has just come on the market",
         subject="New: [what it is] in [place]",
-        preheader="Be among the first to see it, {{ first_name }}",
+        preheader='{{ first_name | "Hello" }}, be among the first to see it',
         email_body="""# [what it is] in [place]
 
 Dear {{ name }},
@@ -87,7 +87,8 @@ This has just come in, and we thought of you:
 [Book a viewing](https://www.example.com){.button}
 
 Viewings start on [date]. Reply to this e-mail if you have any questions.""",
-        sms_body="{{ first_name }}, new in {{ topic }}: [what it is] in [place], [price]. Call us for a viewing.",
+        sms_body='{{ first_name | "Hello" }}, new in {{ topic }}: [what it is] in [place], [price]. '
+        "Call us for a viewing.",
     ),
     "price-change": TextTemplate(
         name="Price change",
@@ -106,12 +107,12 @@ The price of **[property or service]** changes on [date].
 [See all prices](https://www.example.com){.button}
 
 If you would like to talk about it, reply to this e-mail.""",
-        sms_body="{{ first_name }}, [property or service]: [new price] instead of [old price], from [date].",
+        sms_body='{{ first_name | "Hello" }}, [property or service]: [new price] instead of [old price], from [date].',
     ),
     "invitation": TextTemplate(
         name="Invitation",
         purpose="An event that asks for a reply",
-        subject="{{ first_name }}, you are invited: [event]",
+        subject='{{ first_name | "Hello" }}, you are invited: [event]',
         preheader="[date], [time], [place]",
         email_body="""Dear {{ name }},
 
@@ -124,6 +125,7 @@ We would like to invite you to **[event]**.
 [Reserve a place](https://www.example.com){.button}
 
 Please reply by [date]. We look forward to seeing you.""",
-        sms_body="Hello {{ first_name }}, you are invited: [event], [date], [time], at [place]. Reply YES to come.",
+        sms_body='Hello {{ first_name | "there" }}, you are invited: [event], [date], [time], at [place]. '
+        "Reply YES to come.",
     ),
 }

@@ -1,5 +1,6 @@
 """The data: every table of the product, and its query verbs. Rules for changing it are in the packages above."""
 
+from notifier.models.audiences import SavedAudience
 from notifier.models.brands import Brand
 from notifier.models.broadcasts import Broadcast, BroadcastChange
 from notifier.models.channels import Channel
@@ -7,6 +8,7 @@ from notifier.models.clients import Client, Preference, Topic
 from notifier.models.consents import ConsentChange
 from notifier.models.deliveries import DailyStats, Delivery, Reason
 from notifier.models.feedback import InboundMessage, ProviderEvent, SoftBounces
+from notifier.models.fields import ClientField, ClientTag, ClientValues, FieldOption, Tag, ValueChange
 from notifier.models.imports import ClientImport
 from notifier.models.notifications import Notification, UnsavedText
 from notifier.models.operations import Breaker, ClientCounts, Installation, Process, QueuedTicket, Throttle
@@ -24,11 +26,15 @@ __all__ = [
     "Channel",
     "Client",
     "ClientCounts",
+    "ClientField",
     "ClientImport",
+    "ClientTag",
+    "ClientValues",
     "ConsentChange",
     "DailyStats",
     "Delivery",
     "ErasedAddress",
+    "FieldOption",
     "InboundMessage",
     "Installation",
     "Notification",
@@ -41,12 +47,15 @@ __all__ = [
     "Reason",
     "Resolution",
     "ResolvedDelivery",
+    "SavedAudience",
     "SoftBounces",
     "StaffMail",
     "Suppression",
     "SuppressionChange",
+    "Tag",
     "Throttle",
     "Topic",
     "UnsavedText",
+    "ValueChange",
     "shown",
 ]

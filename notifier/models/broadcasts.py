@@ -8,6 +8,7 @@ from django.db import models, transaction
 from django.db.models import Exists, F, OuterRef, Q
 
 from notifier.messages.lines import validate_one_line
+from notifier.models.audiences import SavedAudience
 from notifier.models.clients import Topic
 from notifier.models.deliveries import Delivery
 from notifier.models.notifications import Notification, WithBodies
@@ -94,7 +95,7 @@ class Broadcast(WithBodies):
     #: Nothing was sent yet, and clients who are added now are still included.
     BEFORE_START = (State.AWAITING_APPROVAL, State.SCHEDULED)
     #: What is copied from the notification.
-    FROZEN = ("topic_id", *Notification.TEXTS)
+    FROZEN = ("topic_id", *Notification.CONTENT)
 
     notification = models.ForeignKey(Notification, on_delete=models.PROTECT, related_name="broadcasts")
     topic = models.ForeignKey(Topic, on_delete=models.PROTECT, related_name="broadcasts")
@@ -102,6 +103,8 @@ class Broadcast(WithBodies):
     preheader = models.CharField(max_length=150, blank=True, default="", db_default="")
     email_body = models.TextField("e-mail text", blank=True)
     sms_body = models.TextField("SMS text", blank=True)
+    #: The same in other languages, as `notifier.messages.variants` writes it.
+    variants = models.TextField("in other languages", blank=True, default="", db_default="", editable=False)
     #: The brand as it was when the broadcast was asked for, as `BrandLook` writes it. NULL: there was none.
     brand = models.JSONField(null=True)
     #: The notification's `updated_at` when its text was copied; shows whether it was edited since.
@@ -134,8 +137,22 @@ class Broadcast(WithBodies):
     follows = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="followed_by")
     #: What a rejected one was to follow. It does not any more, so that another may be asked for.
     was_to_follow = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
+    #: The saved audience that it goes to, for as long as there is that one. Its conditions are in `audience_document`.
+    saved_audience = models.ForeignKey(
+        SavedAudience, null=True, on_delete=models.SET_NULL, related_name="broadcasts", db_index=False
+    )
+    #: What was saved there, and how that reads: copied when the broadcast is asked for, and again when the audience is
+    #: edited before the start. NULL: it goes to everybody on its topic.
+    audience_document: Any = models.JSONField(null=True)
+    audience_name = models.CharField(max_length=80, blank=True, default="", db_default="")
+    audience_text = models.TextField(blank=True, default="", db_default="")
+    #: The audience's `updated_at` when it was copied.
+    audience_of = models.DateTimeField(null=True)
     #: The highest client id that has been expanded into deliveries.
     cursor = models.BigIntegerField(default=0)
+    #: The same, of a broadcast to an audience. The database refuses a cursor that comes without it, from a process of a
+    #: release that knew no audiences and would send to everybody (migration 0040).
+    audience_cursor = models.BigIntegerField(null=True, editable=False)
     #: The highest client id when it started, so that later clients are not included. 0 before that.
     audience_upto = models.BigIntegerField()
     #: Deliveries made so far; grows in the transaction that makes them.
@@ -202,6 +219,7 @@ class BroadcastChange(models.Model):
     class What(models.TextChoices):
         TEXT = "TEXT", "Text"
         TIME = "TIME", "Time"
+        AUDIENCE = "AUDIENCE", "Audience"
 
     broadcast = models.ForeignKey(Broadcast, on_delete=models.PROTECT, related_name="changes")
     by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")

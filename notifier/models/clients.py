@@ -69,7 +69,12 @@ class ClientQuerySet(models.QuerySet["Client"]):
 
 
 class Client(models.Model):
+    #: What lists, searches and messages call them: the first and the last name where either is known, or else the full
+    #: name as it was written. Triggers in the database hold it (migration 0031); `notifier.clients.names` makes it.
     name = models.CharField(max_length=200, validators=[validate_one_line])
+    #: Both empty where only the full name is known: of companies, of those who have one name, of titles before a name.
+    first_name = models.CharField(max_length=200, blank=True, default="", db_default="", validators=[validate_one_line])
+    last_name = models.CharField(max_length=200, blank=True, default="", db_default="", validators=[validate_one_line])
     email = LowercaseEmailField("e-mail", max_length=254, unique=True, null=True, blank=True)
     phone = PhoneNumberField(unique=True, null=True, blank=True)
     #: The last digits of the number, where it was found to be a landline's when it was entered; no SMS is sent there
@@ -80,6 +85,8 @@ class Client(models.Model):
     is_active = models.BooleanField("active", default=True, db_default=True)
     #: Empty: the phone number's zone counts, or else CLIENT_TIME_ZONE.
     time_zone = models.CharField(max_length=64, blank=True, default="", db_default="")
+    #: One of CLIENT_LANGUAGES, as a code. NULL, and one that is no longer among them: the default of the settings.
+    language = models.CharField(max_length=12, null=True, blank=True)
     created_at = models.DateTimeField("created", auto_now_add=True)
     updated_at = models.DateTimeField("changed", auto_now=True)
 
@@ -124,6 +131,8 @@ class Client(models.Model):
             # For the lists of those who agreed and have no address, likewise.
             models.Index(name="client_no_email_name", fields=["name"], condition=Q(email=None)),
             models.Index(name="client_no_phone_name", fields=["name"], condition=Q(phone=None)),
+            # For the list of those with one language, in the order of names.
+            models.Index(name="client_language_name", fields=["language", "name"]),
             models.Index(name="client_created", fields=["created_at"]),
             # Clients with a landline number, whom the confirm page subtracts; whether they are active, too.
             models.Index(

@@ -11,18 +11,24 @@ from notifier.models.clients import Client
 
 
 class Reason(models.TextChoices):
-    """Why a delivery was skipped, as its `detail` has it."""
+    """Why a delivery was skipped: as its `detail` has it, which stays as it is, and as people read it."""
 
-    NO_EMAIL = "no e-mail address"
-    NO_PHONE = "no phone number"
-    LANDLINE = "landline number: no SMS is sent there"
-    SUPPRESSED = "address suppressed"
-    ARCHIVED = "client archived"
-    CONSENT_GONE = "consent withdrawn after the send began"
-    FREQUENCY_CAP = "frequency cap"
+    NO_EMAIL = "no e-mail address", "no e-mail address"
+    NO_PHONE = "no phone number", "no phone number"
+    LANDLINE = "landline number: no SMS is sent there", "landline number"
+    SUPPRESSED = "address suppressed", "address suppressed"
+    ARCHIVED = "client archived", "client archived"
+    CONSENT_GONE = "consent withdrawn after the send began", "consent withdrawn after sending began"
+    FREQUENCY_CAP = "frequency cap", "frequency cap reached"
     #: The provider answered so when it was sent.
-    OPTED_OUT = "the recipient has opted out at the provider"
-    REACHED = "reached by an earlier broadcast meanwhile"
+    OPTED_OUT = "the recipient has opted out at the provider", "opted out with the provider"
+    REACHED = "reached by an earlier broadcast meanwhile", "already sent in an earlier broadcast"
+    NO_VALUE = "no value for a placeholder", "no value for a placeholder"
+
+    @classmethod
+    def in_words(cls, detail: str) -> str:
+        """How the `detail` of a delivery reads: a reason of ours by its label, anything else unchanged."""
+        return str(cls(detail).label) if detail in cls.values else detail
 
     @classmethod
     def no_address(cls, channel: Channel) -> "Reason":
@@ -68,6 +74,8 @@ class Delivery(models.Model):
     attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
     #: The token of the present or last claim. NULL while the row waits for a ticket or is in one.
     lease_token = models.UUIDField(null=True, editable=False)
+    #: The client's language when it was last claimed. NULL where none was on record, or before it was.
+    language = models.CharField(max_length=12, null=True, editable=False)
     detail = models.CharField(max_length=300, blank=True, default="", db_default="")
     provider_id = models.CharField("provider’s ID", max_length=100, blank=True, default="", db_default="")
     settled_at = models.DateTimeField("processed", null=True)
@@ -108,6 +116,11 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"Message #{self.pk}"
+
+    @property
+    def reason(self) -> str:
+        """Its `detail` as people read it."""
+        return Reason.in_words(self.detail)
 
 
 class DailyStats(models.Model):

@@ -1,14 +1,19 @@
 """Notifications: what clients are told, as staff write it."""
 
+from collections.abc import Mapping
+
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from simple_history.models import HistoricalRecords
 
-from notifier.messages import markdown, mistakes, pictures, placeholders
+from notifier.messages import markdown, mistakes, pictures, placeholders, variants
+from notifier.messages.placeholders import NO_FIELDS, Fields
+from notifier.messages.variants import Chosen, Completeness, Texts
 from notifier.models.channels import Channel
 from notifier.models.clients import Topic
+from notifier.models.fields import ClientField
 from notifier.models.pictures import Picture
 
 
@@ -28,10 +33,47 @@ class WithBodies(models.Model):
         """The subject as staff read it in headings and lists, where it stands for no client's copy."""
         return placeholders.named(getattr(self, "subject"))  # noqa: B009  (a field of those that inherit it)
 
+    @property
+    def own_texts(self) -> Texts:
+        """Those in the default language."""
+        return Texts(**{name: getattr(self, name) for name in Notification.TEXTS})
+
+    @property
+    def other_texts(self) -> Mapping[str, Texts]:
+        """Those in other languages, by language."""
+        return variants.read(getattr(self, "variants"))  # noqa: B009  (a field of those that inherit it)
+
+    @property
+    def completeness(self) -> list[Completeness]:
+        """How far it is written in each other language."""
+        return variants.completeness(own=self.own_texts, others=self.other_texts)
+
+    def chosen(self, channel: Channel | str, language: str | None) -> Chosen:
+        """The text that a client of this language gets."""
+        kind = Channel(channel).value
+        return variants.choose(own=self.own_texts, others=self.other_texts, channel=kind, language=language)
+
+    def languages(self, channel: Channel | str) -> list[str]:
+        """The other languages that it is written in, completely for this channel."""
+        kind = Channel(channel).value
+        return [one.code for one in self.completeness if kind in one.complete]
+
     def body(self, channel: Channel | str) -> str:
         """Empty where it has none for this channel."""
         text: str = getattr(self, Channel(channel).body_field)
         return text
+
+    def texts(self, channel: Channel | str) -> tuple[str, ...]:
+        """What clients read of it on this channel, in each language that some of them read."""
+        above = (getattr(self, "subject"), getattr(self, "preheader")) if channel == Channel.EMAIL else ()  # noqa: B009
+        return (*above, self.body(channel), *variants.sent(self.other_texts, Channel(channel).value))
+
+    def needed(self, channel: Channel | str) -> tuple[str, ...]:
+        """The placeholders of which a client must have a value to get it on this channel: those without a fallback.
+
+        One that only another language needs is among them: nobody's language decides whether they get a message.
+        """
+        return placeholders.needed(*self.texts(channel)) if self.body(channel).strip() else ()
 
 
 class Notification(WithBodies):
@@ -43,8 +85,9 @@ class Notification(WithBodies):
         SCHEDULED = "SCHEDULED", "Scheduled"
         SENT = "SENT", "Sent"
 
-    #: What is written of it, by the names of the fields.
+    #: What is written of it in the default language, by the names of the fields; and all of it.
     TEXTS = ("subject", "preheader", "email_body", "sms_body")
+    CONTENT = (*TEXTS, "variants")
 
     topic = models.ForeignKey(Topic, on_delete=models.PROTECT, related_name="notifications")
     subject = models.CharField(
@@ -60,6 +103,8 @@ class Notification(WithBodies):
     )
     email_body = models.TextField("e-mail text", blank=True)
     sms_body = models.TextField("SMS text", blank=True)
+    #: The same in other languages, as `notifier.messages.variants` writes it. The history compares what is editable.
+    variants = models.TextField("in other languages", blank=True, default="", db_default="")
     created_at = models.DateTimeField("created", auto_now_add=True, db_index=True)
     updated_at = models.DateTimeField("changed", auto_now=True)
 
@@ -99,14 +144,22 @@ class Notification(WithBodies):
 
 
 def text_mistakes(**texts: str) -> dict[str, list[str]]:
-    """What is wrong with these texts, by the names of their fields, and with the pictures that they show."""
-    found = mistakes.found(**texts)
-    if missing := _missing_pictures(texts["email_body"]):
+    """What is wrong with these texts, by their names, with the placeholders in them and the pictures that they show."""
+    found = mistakes.found(fields_named(*texts.values()), **texts)
+    if missing := missing_pictures(texts["email_body"]):
         found["email_body"] = [*found.get("email_body", []), *missing]
     return found
 
 
-def _missing_pictures(text: str) -> list[str]:
+def fields_named(*texts: str) -> Fields:
+    """The fields of clients, where a placeholder of these texts is not built in; nobody is asked where each is."""
+    if not any(placeholders.names_fields(text) for text in texts):
+        return NO_FIELDS
+    rows = list(ClientField.objects.in_order().values_list("key", "retired_at"))
+    return Fields([key for key, at in rows if at is None], [key for key, at in rows if at is not None])
+
+
+def missing_pictures(text: str) -> list[str]:
     """A sentence for each picture of the text that is not there, or not any more."""
     names = pictures.names_in(text)
     there = Picture.objects.filter(name__in=names).values_list("name", flat=True) if names else []
@@ -135,6 +188,7 @@ class UnsavedText(models.Model):
     preheader = models.TextField()
     email_body = models.TextField()
     sms_body = models.TextField()
+    variants = models.TextField(default="", db_default="")
     #: What the page showed, as the form carries it: a save compares with it what others have changed since.
     seen = models.TextField()
     kept_at = models.DateTimeField()

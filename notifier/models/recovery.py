@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import models
 
 from notifier.messages.lines import validate_one_line
-from notifier.models.deliveries import Delivery
+from notifier.models.deliveries import Delivery, Reason
 
 
 class Resolution(models.Model):
@@ -46,3 +46,8 @@ class ResolvedDelivery(models.Model):
 
     def __str__(self) -> str:
         return f"message {self.delivery_id}, which was {self.state_before}"
+
+    @property
+    def reason_before(self) -> str:
+        """Its `detail_before` as people read it."""
+        return Reason.in_words(self.detail_before)

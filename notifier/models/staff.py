@@ -16,6 +16,8 @@ class Profile(models.Model):
     phone = PhoneNumberField(null=True, blank=True)
     #: The zone in which times are shown and read. Empty: settings.TIME_ZONE.
     time_zone = models.CharField(max_length=60, blank=True, default="")
+    #: What the client list shows: ids of fields, and "tags". NULL: never chosen.
+    client_columns = models.JSONField(null=True, editable=False)
 
     def __str__(self) -> str:
         return f"profile of {self.user}"

@@ -6,9 +6,10 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 
-from notifier.addresses import phones, typed_phones
+from notifier.addresses import phones
 from notifier.addresses.phones import E164
 from notifier.messages.lines import validate_one_line
+from notifier.models import typed_phones
 from notifier.models.channels import Channel
 from notifier.models.clients import Client
 
@@ -69,7 +70,7 @@ class Suppression(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_channel_display()} {shown(self.address)}"
+        return f"{self.get_channel_display()} {phones.spaced(shown(self.address))}"
 
     @property
     def shown_address(self) -> str:
@@ -116,7 +117,7 @@ class SuppressionChange(models.Model):
         indexes = [models.Index(name="suppressionchange_address", fields=["address"])]
 
     def __str__(self) -> str:
-        return f"{self.get_action_display().lower()}: {self.get_channel_display()} {shown(self.address)}"
+        return f"{self.get_action_display().lower()}: {self.get_channel_display()} {phones.spaced(shown(self.address))}"
 
 
 class ErasedAddress(models.Model):

@@ -8,7 +8,7 @@ def duplicate(*, notification: Notification) -> Notification:
 
     The subject stays as it is, without "copy of", because clients read it.
     """
-    texts = {name: getattr(notification, name) for name in Notification.TEXTS}
+    texts = {name: getattr(notification, name) for name in Notification.CONTENT}
     copy = Notification(topic=notification.topic, **texts)
     copy._change_reason = f"Duplicated from notification {notification.pk}."  # type: ignore[attr-defined]
     copy.save()

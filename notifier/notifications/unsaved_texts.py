@@ -4,24 +4,25 @@ It is a copy beside the notification. Nothing that sends reads it, nobody else s
 only by a save of the form, which compares it with what others have saved in the meantime.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
-from notifier.messages import markdown
+from notifier.messages import markdown, variants
 from notifier.models import Notification, UnsavedText
 
 #: Of one user; the oldest goes first.
 MAX_KEPT = 20
 #: Nobody goes on with what is older.
 KEPT_FOR = timedelta(days=30)
-#: Letters of all texts together: as many as an e-mail may have, and the rest of a notification.
+#: Letters of all texts in one language: as many as an e-mail may have, and the rest of a notification.
 MAX_LETTERS = markdown.MAX_LETTERS + 5_000
 #: Of what the page carries beside the texts.
-MAX_SEEN = 2_000
+MAX_SEEN = 8_000
 MAX_TOPIC = 20
 
 
@@ -38,9 +39,12 @@ def keep(
 ) -> None:
     """In place of what was kept of the same notification before. Raises `TooLong`, and keeps nothing then."""
     # PostgreSQL stores no NUL.
-    values = {name: texts[name].replace("\0", "") for name in Notification.TEXTS}
+    values = {name: texts.get(name, "").replace("\0", "") for name in Notification.CONTENT}
     topic, seen = topic.replace("\0", ""), seen.replace("\0", "")
-    if sum(map(len, values.values())) > MAX_LETTERS or len(seen) > MAX_SEEN or len(topic) > MAX_TOPIC:
+    others = [asdict(one).values() for one in variants.read(values["variants"]).values()]
+    by_language: list[Iterable[str]] = [[values[name] for name in Notification.TEXTS], *others]
+    is_long = any(sum(map(len, parts)) > MAX_LETTERS for parts in by_language)
+    if is_long or len(seen) > MAX_SEEN or len(topic) > MAX_TOPIC:
         raise TooLong("This text is too long to be kept. Shorten it, or save a copy of it yourself.")
     row = values | {"topic": topic, "seen": seen, "kept_at": now}
     try:

@@ -87,7 +87,7 @@ def find(*, health: list[Health], may: May, now: datetime, user_id: int | None =
     `user_id`: what this user asked for or wrote and was rejected is among it, and nothing of theirs is for them to
     approve.
     """
-    found = [_of_part(part, may) for part in health if not part.ok and part.is_known]
+    found = [_of_part(part, may) for part in process_health.troubled(health)]
     found += _dead_letters(process_health.dead_letters(now=now), may)
     if may(groups.VIEW_BROADCAST):
         found += _awaiting(may, user_id, now)

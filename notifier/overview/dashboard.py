@@ -33,7 +33,7 @@ def under_way(*, stalled: Mapping[Channel, str]) -> list[sheets.Sheet]:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class InOneState:
     """Broadcasts that have begun and not ended, of which the same is to be said."""
 
     heading: str
@@ -44,10 +44,10 @@ class Group:
 _HEADINGS = {State.RUNNING: "Sending now", State.CANCELLED: "Cancelling", State.PAUSED: "Paused"}
 
 
-def by_state(found: Sequence[sheets.Sheet]) -> list[Group]:
+def by_state(found: Sequence[sheets.Sheet]) -> list[InOneState]:
     """What `under_way` gives, under the headings of the page: what is paused is not being sent."""
     groups = ((heading, [one for one in found if one.broadcast.state == state]) for state, heading in _HEADINGS.items())
-    return [Group(heading, of_state) for heading, of_state in groups if of_state]
+    return [InOneState(heading, of_state) for heading, of_state in groups if of_state]
 
 
 def to_come() -> list[Broadcast]:

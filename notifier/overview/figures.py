@@ -44,8 +44,7 @@ def of_broadcasts(
 ) -> list[Figure]:
     """`to_come`: the first of those that have not begun, the next one first. `stalled`: what nothing is sent by now."""
     week, before = (_sums(charts, before=ago) for ago in (0, DAYS))
-    running = [sheet for sheet in under_way if sheet.broadcast.state == Broadcast.State.RUNNING]
-    stuck = sum(one.waiting for sheet in running for one in sheet.channels if one.channel in stalled)
+    stuck = sum(sheet.stuck for sheet in under_way)
     return [
         _sent(week[State.SENT], before[State.SENT]),
         _success(week, stuck, stalled),
@@ -93,7 +92,8 @@ def _change(now: int, before: int) -> str:
 def _success(week: Mapping[Delivery.State, int], stuck: int, stalled: Collection[Channel]) -> Figure:
     """Of what was handed to a provider: who was skipped was not to be sent to.
 
-    What can't be handed over, as nothing is sent by its channel, counts as not sent: it is no success so far.
+    What can't be handed over, as nothing is sent by its channel, counts as not sent: it is no success so far. What
+    waits for the end of quiet hours is not due, and counts as neither.
     """
     name, tried = f"Success rate, last {DAYS} days", sum(week.values())
     stops = [f"{_together(stalled)} stopped"] if stalled else []

@@ -47,6 +47,11 @@ def health(*, channels: Iterable[Channel], now: datetime) -> list[Health]:
     return found
 
 
+def troubled(health: Iterable[Health]) -> list[Health]:
+    """Those parts that don't work; what can't be looked at is not among them, as what keeps it from that is."""
+    return [part for part in health if not part.ok and part.is_known]
+
+
 def for_reader(health: Iterable[Health], *, may: Callable[[str], bool]) -> list[Health]:
     """The same in words for this reader: a command is nothing to those who don't look after the processes."""
     if may(groups.VIEW_PROCESS):

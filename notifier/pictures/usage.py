@@ -35,7 +35,7 @@ class Uses:
 
 def uses_of(picture: Picture) -> Uses:
     """The newest texts that show it. A broadcast counts whatever became of it: clients may have it in their inbox."""
-    shows = Q(email_body__contains=picture.name)
+    shows = Q(email_body__contains=picture.name) | Q(variants__contains=picture.name)
     sent = Broadcast.objects.filter(shows | Q(brand__logo=picture.name))
     return Uses(
         notifications=list(Notification.objects.filter(shows).only("subject").order_by("-pk")[:MAX_NAMED]),
@@ -44,13 +44,13 @@ def uses_of(picture: Picture) -> Uses:
     )
 
 
-def keep_those_in(text: str) -> None:
-    """Keep the pictures of a text that is being saved, to the end of the transaction, from being deleted.
+def keep_those_in(*texts: str) -> None:
+    """Keep the pictures of texts that are being saved, to the end of the transaction, from being deleted.
 
     Whoever deletes one holds its row too: either they see the text, or this raises `IntegrityError`, as for any row
     that somebody else has just deleted.
     """
-    names = pictures.names_in(text)
+    names = {name for text in texts for name in pictures.names_in(text)}
     if names and len(_locked(names)) < len(names):
         raise IntegrityError("a picture of the text has just been deleted")
 

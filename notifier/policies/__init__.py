@@ -1,1 +1,1 @@
-"""What holds a message back although the client agreed to it: quiet hours, rate limits, circuit breakers."""
+"""What holds a message back although the client agreed: quiet hours, rate limits, breakers, values that it lacks."""

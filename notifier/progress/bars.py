@@ -32,8 +32,20 @@ class Bar:
     counts: Mapping[str, int]
     #: What share of the clients these are about. While that is not all of them, the rest of the bar stays empty.
     known_share: float = 1.0
+    #: Whether no more clients are looked at, so that of those who were not nothing is to come.
+    is_final: bool = False
 
     width = WIDTH
+
+    @property
+    def grows(self) -> bool:
+        """Whether the numbers are about a part of the clients, and more are to come."""
+        return self.known_share < 1 and not self.is_final
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether it ended before all clients were looked at, so that the numbers are only about some of them."""
+        return self.known_share < 1 and self.is_final
 
     @property
     def sent(self) -> int:
@@ -74,4 +86,4 @@ class Bar:
     @property
     def words_of_sent(self) -> str:
         """E.g. "697 of 923 sent"."""
-        return f"{self.sent:,} of {self.to_send:,} sent" if self.known_share >= 1 else f"{self.sent:,} sent so far"
+        return f"{self.sent:,} sent so far" if self.grows else f"{self.sent:,} of {self.to_send:,} sent"

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from notifier.models import Broadcast, Channel, Client, Delivery
+from notifier.models import Broadcast, Channel, Client, Delivery, Reason
 from notifier.progress import skip_reasons
 
 State = Delivery.State
@@ -46,6 +46,7 @@ class FeedLine:
 
     state: Delivery.State
     channel: Channel
+    #: As its `detail` has it.
     reason: str
     #: The latest, NAMED at most.
     clients: Sequence[NamedClient]
@@ -59,6 +60,10 @@ class FeedLine:
     def key(self) -> str:
         """The same from one look to the next, so that a page can keep the focus on its link."""
         return f"{self.state.lower()}-{self.channel.value}-{crc32(self.reason.encode()):08x}"
+
+    @property
+    def reason_in_words(self) -> str:
+        return Reason.in_words(self.reason)
 
     @property
     def more(self) -> str:

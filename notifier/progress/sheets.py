@@ -28,6 +28,7 @@ class ChannelProgress:
     counts: dict[str, int]
     #: Of its bar; see `Bar`.
     known_share: float = 1.0
+    is_final: bool = False
 
     @property
     def total(self) -> int:
@@ -43,7 +44,7 @@ class ChannelProgress:
 
     @property
     def bar(self) -> Bar:
-        return Bar(self.counts, self.known_share)
+        return Bar(self.counts, self.known_share, self.is_final)
 
     @property
     def bar_id(self) -> str:
@@ -131,11 +132,28 @@ class Sheet:
     @property
     def _sent_next(self) -> dict[Channel, int]:
         """How many of each channel nothing but its speed holds up."""
-        late = {wait.channel: wait.number for wait in self.quiet_hours}
+        late = self._late
         return {
             one.channel: max(0, one.waiting - one.counts.get(State.RETRYING, 0) - late.get(one.channel, 0))
             for one in self.channels
         }
+
+    @property
+    def stuck(self) -> int:
+        """How many are not sent because their channel stands still; who is in quiet hours would not be sent to
+        anyway.
+        """
+        late = self._late
+        return sum(
+            max(0, one.waiting - late.get(one.channel, 0))
+            for one in self.channels
+            if one.channel in self.stalled and one.channel in self._busy
+        )
+
+    @property
+    def _late(self) -> dict[Channel, int]:
+        """How many of each channel wait for the end of quiet hours."""
+        return {wait.channel: wait.number for wait in self.quiet_hours}
 
     @property
     def _busy(self) -> list[Channel]:
@@ -157,7 +175,8 @@ class Sheet:
     @property
     def bar(self) -> Bar:
         counts = (channel.counts for channel in self.channels)
-        return Bar(sum(map(Counter, counts), Counter()), _known_share(self.broadcast, self.expanded_share))
+        known_share = _known_share(self.broadcast, self.expanded_share)
+        return Bar(sum(map(Counter, counts), Counter()), known_share, _is_final(self.broadcast))
 
     @property
     def result(self) -> str:
@@ -197,7 +216,7 @@ def sheet(
     return Sheet(
         broadcast=broadcast,
         channels=[
-            ChannelProgress(channel, counts.get(channel.value, {}), known_share)
+            ChannelProgress(channel, counts.get(channel.value, {}), known_share, _is_final(broadcast))
             for channel in Channel
             if channel in broadcast.channels or channel.value in counts
         ],
@@ -219,13 +238,19 @@ def _known_share(broadcast: Broadcast, expanded_share: float) -> float:
     return 1.0 if broadcast.state == Broadcast.State.FINISHED else expanded_share
 
 
+def _is_final(broadcast: Broadcast) -> bool:
+    """Whether it makes no more deliveries: what was cancelled goes to nobody else."""
+    return broadcast.state in (Broadcast.State.FINISHED, Broadcast.State.CANCELLED)
+
+
 def announcement(sheet: Sheet) -> str:
     """What a screen reader says: it changes with the state, and with each tenth of the way."""
     broadcast = sheet.broadcast
     if broadcast.can_be_undone:
         return "About to start: it can still be undone."
     if broadcast.state == Broadcast.State.REJECTED:
-        return f"Rejected: {broadcast.ended_because}"
+        # Why is told where it is read, once.
+        return "Rejected: nothing was sent."
     if broadcast.finished_at is not None:
         return f"{broadcast.get_state_display()}: {sheet.result}."
     if broadcast.state == Broadcast.State.RUNNING and sheet.expanded_share < 1:

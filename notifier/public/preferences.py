@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
@@ -26,39 +28,43 @@ _FIELD = re.compile(r"(add|keep|seen)\.(\d{1,18})\.([a-z]{1,10})", re.ASCII)
 
 _EMAIL, _SMS = Channel.EMAIL, Channel.SMS
 _SOURCE = Suppression.Source
-_UNAVAILABLE = {_EMAIL: "we don’t have your e-mail address", _SMS: "we don’t have your phone number"}
-_CLOSED = "unsubscribed. See above how to get it again"
+_LABELS = {_EMAIL: _("E-mail"), _SMS: _("SMS")}
+_UNAVAILABLE = {
+    _EMAIL: _("not available: we don’t have your e-mail address"),
+    _SMS: _("not available: we don’t have your phone number"),
+}
+_CLOSED = _("not available: unsubscribed. See above how to get it again")
 _SUPPRESSED = {
-    (_EMAIL, _SOURCE.CLIENT): "You unsubscribed from all e-mails. To get some again, turn them on here.",
-    (_SMS, _SOURCE.CLIENT): (
+    (_EMAIL, _SOURCE.CLIENT): _("You unsubscribed from all e-mails. To get some again, turn them on here."),
+    (_SMS, _SOURCE.CLIENT): _(
         "You replied STOP, so we don’t send you SMS. To get them again, reply START to one of our messages."
     ),
-    (_EMAIL, _SOURCE.COMPLAINT): (
+    (_EMAIL, _SOURCE.COMPLAINT): _(
         "One of our e-mails was reported as spam, so we don’t send you any. To get them again, please contact us."
     ),
-    (_EMAIL, _SOURCE.BOUNCE): (
+    (_EMAIL, _SOURCE.BOUNCE): _(
         "Our e-mails to you bounced, so we don’t send you any, whatever is turned on here. Please give us an address "
         "that works."
     ),
-    (_SMS, _SOURCE.BOUNCE): (
+    (_SMS, _SOURCE.BOUNCE): _(
         "Our SMS could not be delivered to you, so we don’t send you any, whatever is turned on here. Please give us a "
         "number that works."
     ),
 }
 #: For every other source.
 _STOPPED = {
-    _EMAIL: "We don’t send you e-mails, whatever is turned on here. To get them again, please contact us.",
-    _SMS: "We don’t send you SMS, whatever is turned on here. To get them again, please contact us.",
+    _EMAIL: _("We don’t send you e-mails, whatever is turned on here. To get them again, please contact us."),
+    _SMS: _("We don’t send you SMS, whatever is turned on here. To get them again, please contact us."),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    label: str
+    label: str | Promise
     choice: str
     is_on: bool
     #: Why there is no switch; "" where there is one.
-    missing: str
+    missing: str | Promise
 
     @property
     def name(self) -> str:
@@ -87,13 +93,13 @@ def preferences_page(request: HttpRequest, token: str) -> HttpResponse:
     if client is None and not link.is_test_message:
         return responses.unknown(request)
     if request.method == "POST":
-        return _take(request, link)
+        return _take(request, link, client)
     if rate_limits.is_looked_at_too_often(client_id=link.client_id):
-        return responses.too_many()
+        return responses.too_many(request, client)
     return _show(request, link, client)
 
 
-def _take(request: HttpRequest, link: Link) -> HttpResponse:
+def _take(request: HttpRequest, link: Link, client: Client | None) -> HttpResponse:
     """Changes only the switches that were moved: an old page must not bring back what was refused since."""
     if link.is_test_message:
         return _said("same")
@@ -104,11 +110,11 @@ def _take(request: HttpRequest, link: Link) -> HttpResponse:
     posted = _read(request.POST)
     on, off = posted["add"] - posted["seen"], posted["seen"] - posted["keep"]
     if not off and rate_limits.is_looked_at_too_often(client_id=link.client_id):
-        return responses.too_many()
+        return responses.too_many(request, client)
     try:
         moved = preference_center.choose(client_id=link.client_id, on=on, off=off, origin=origin, now=clock.now())
     except preference_center.TooManyAgreements:
-        return responses.too_many()
+        return responses.too_many(request, client)
     return _said("saved" if moved else "same")
 
 
@@ -127,7 +133,7 @@ def _read(names: Iterable[str]) -> dict[str, set[Choice]]:
 
 def _show(request: HttpRequest, link: Link, client: Client | None) -> HttpResponse:
     if client and client.erased_at:
-        return responses.render("nothing_left")
+        return responses.render(request, "nothing_left", reader=client)
     consent = (
         preference_center.current_consent(client)
         if client
@@ -135,7 +141,9 @@ def _show(request: HttpRequest, link: Link, client: Client | None) -> HttpRespon
     )
     missing = _missing(client, consent) if client else {}
     return responses.render(
+        request,
         "preferences",
+        reader=client,
         client=client,
         is_test_message=link.is_test_message,
         rows=[_row(topic, consent, missing) for topic in Topic.objects.order_by("name")],
@@ -150,16 +158,18 @@ def _word(request: HttpRequest, consent: CurrentConsent) -> str:
     return "" if word == "stopped" and consent.shown else word
 
 
-def _missing(client: Client, consent: CurrentConsent) -> dict[Channel, str]:
+def _missing(client: Client, consent: CurrentConsent) -> dict[Channel, str | Promise]:
     has = {_EMAIL: bool(client.email), _SMS: bool(client.phone)}
-    missing = {channel: words for channel, words in _UNAVAILABLE.items() if not has[channel]}
+    missing: dict[Channel, str | Promise] = {
+        channel: words for channel, words in _UNAVAILABLE.items() if not has[channel]
+    }
     return missing | {channel: _CLOSED for channel in Channel if has[channel] and consent.is_closed(channel)}
 
 
-def _row(topic: Topic, consent: CurrentConsent, missing: dict[Channel, str]) -> TopicRow:
+def _row(topic: Topic, consent: CurrentConsent, missing: dict[Channel, str | Promise]) -> TopicRow:
     switches = [
         Switch(
-            label=str(channel.label),
+            label=_LABELS[channel],
             choice=f"{topic.pk}.{channel.value}",
             is_on=(topic.pk, channel) in consent.shown,
             missing=missing.get(channel, ""),
@@ -169,5 +179,5 @@ def _row(topic: Topic, consent: CurrentConsent, missing: dict[Channel, str]) -> 
     return TopicRow(topic, switches)
 
 
-def _notes(consent: CurrentConsent) -> list[str]:
+def _notes(consent: CurrentConsent) -> list[str | Promise]:
     return [_SUPPRESSED.get((channel, source), _STOPPED[channel]) for channel, source in consent.suppressed.items()]

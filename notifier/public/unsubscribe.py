@@ -28,15 +28,16 @@ def unsubscribe_page(request: HttpRequest, token: str) -> HttpResponse:
     except BadLink:
         return responses.unknown(request)
     topic = Topic.objects.filter(pk=link.topic_id).first()
-    if not link.is_test_message and (topic is None or not Client.objects.filter(pk=link.client_id).exists()):
+    client = None if link.is_test_message else Client.objects.filter(pk=link.client_id).first()
+    if not link.is_test_message and (topic is None or client is None):
         return responses.unknown(request)
     if request.method == "POST":
         if topic and not link.is_test_message:
             _withdraw(request, link, topic)
-        return _answer("unsubscribed", token, link, topic)
+        return _answer(request, "unsubscribed", token, link, topic, client)
     if rate_limits.is_looked_at_too_often(client_id=link.client_id):
-        return responses.too_many()
-    return _answer("unsubscribe", token, link, topic)
+        return responses.too_many(request, client)
+    return _answer(request, "unsubscribe", token, link, topic, client)
 
 
 def _withdraw(request: HttpRequest, link: Link, topic: Topic) -> None:
@@ -60,7 +61,14 @@ def _is_one_click(request: HttpRequest) -> bool:
         return False
 
 
-def _answer(name: str, token: str, link: Link, topic: Topic | None) -> HttpResponse:
-    preferences = reverse("preferences", args=[token])
-    about = topic.name if topic else "this topic"
-    return responses.render(name, topic=about, is_test_message=link.is_test_message, preferences=preferences)
+def _answer(
+    request: HttpRequest, name: str, token: str, link: Link, topic: Topic | None, client: Client | None
+) -> HttpResponse:
+    return responses.render(
+        request,
+        name,
+        reader=client,
+        topic=topic.name if topic else "",
+        is_test_message=link.is_test_message,
+        preferences=reverse("preferences", args=[token]),
+    )

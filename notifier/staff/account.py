@@ -14,7 +14,11 @@ from django.template.response import TemplateResponse
 from notifier.forms.phone_fields import PhoneField
 from notifier.forms.stale_forms import StaleForm
 from notifier.messages.lines import validate_name, validate_one_line
+from notifier.models import typed_phones
 from notifier.staff import profiles, timezones
+
+#: Django writes it without the hyphen.
+INVALID_EMAIL = "Enter a valid e-mail address."
 
 
 class AccountForm(StaleForm, forms.Form):
@@ -23,6 +27,7 @@ class AccountForm(StaleForm, forms.Form):
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         self.user = user
         super().__init__(*args, **kwargs)
+        self.fields["phone"].help_text = f"Test SMS are sent here. {typed_phones.how_to_write()}"
 
     def values_now(self) -> dict[str, Any]:
         return _values(User.objects.get(pk=self.user.pk))
@@ -44,11 +49,11 @@ class AccountForm(StaleForm, forms.Form):
         required=False,
         validators=[validate_one_line],
         help_text="Test e-mails are sent here.",
+        error_messages={"invalid": INVALID_EMAIL},
         widget=forms.EmailInput({"autocomplete": "email"}),
     )
     phone = PhoneField(
         required=False,
-        help_text="Test SMS are sent here. For example: +44 7400 123456.",
         widget=forms.TextInput({"type": "tel", "autocomplete": "tel"}),
     )
     time_zone = forms.ChoiceField(

@@ -21,6 +21,10 @@ _NOBODY: frozenset[str] = frozenset()
 
 #: Those that our own code asks for; what Django's admin asks for stands below alone.
 DELETE_ACCESSATTEMPT = "axes.delete_accessattempt"
+VIEW_SAVEDAUDIENCE = "notifier.view_savedaudience"
+ADD_SAVEDAUDIENCE = "notifier.add_savedaudience"
+USE_SAVEDAUDIENCE = "notifier.use_savedaudience"
+CHANGE_SAVEDAUDIENCE = "notifier.change_savedaudience"
 APPROVE_BROADCAST = "notifier.approve_broadcast"
 CONTROL_BROADCAST = "notifier.control_broadcast"
 SEND_BROADCAST = "notifier.send_broadcast"
@@ -31,6 +35,8 @@ EXPORT_CLIENT = "notifier.export_client"
 IMPORT_CLIENT = "notifier.import_client"
 RESUBSCRIBE_CLIENT = "notifier.resubscribe_client"
 VIEW_CLIENT = "notifier.view_client"
+VIEW_CLIENTFIELD = "notifier.view_clientfield"
+CHANGE_CLIENTFIELD = "notifier.change_clientfield"
 SEND_CRITICAL = "notifier.send_critical"
 EXPORT_DELIVERY = "notifier.export_delivery"
 RESOLVE_DELIVERY = "notifier.resolve_delivery"
@@ -46,6 +52,9 @@ VIEW_PROCESS = "notifier.view_process"
 VIEW_PROVIDEREVENT = "notifier.view_providerevent"
 VIEW_RESOLVEDDELIVERY = "notifier.view_resolveddelivery"
 LIFT_REFUSAL = "notifier.lift_refusal"
+ADD_TAG = "notifier.add_tag"
+CHANGE_TAG = "notifier.change_tag"
+VIEW_TAG = "notifier.view_tag"
 LIFT_SUPPRESSION = "notifier.lift_suppression"
 VIEW_SUPPRESSION = "notifier.view_suppression"
 VIEW_SUPPRESSIONCHANGE = "notifier.view_suppressionchange"
@@ -67,6 +76,19 @@ RIGHTS: dict[str, frozenset[str]] = {
     "notifier.view_clientimport": _EDIT | _AUDIT,
     EXPORT_CLIENT: _NOBODY,
     ERASE_CLIENT: _NOBODY,
+    VIEW_CLIENTFIELD: _ALL,
+    "notifier.add_clientfield": _EDIT,
+    CHANGE_CLIENTFIELD: _EDIT,
+    "notifier.delete_clientfield": _EDIT,
+    VIEW_TAG: _ALL,
+    ADD_TAG: _EDIT,
+    CHANGE_TAG: _EDIT,
+    "notifier.delete_tag": _EDIT,
+    VIEW_SAVEDAUDIENCE: _ALL,
+    ADD_SAVEDAUDIENCE: _EDIT,
+    CHANGE_SAVEDAUDIENCE: _EDIT,
+    "notifier.delete_savedaudience": _EDIT,
+    USE_SAVEDAUDIENCE: _SEND,
     "notifier.view_topic": _ALL,
     "notifier.add_topic": _EDIT,
     "notifier.change_topic": _EDIT,

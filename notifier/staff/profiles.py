@@ -1,5 +1,7 @@
 """What members of staff may change about themselves."""
 
+from collections.abc import Sequence
+
 from django.contrib.auth.models import User
 from django.db import transaction
 from phonenumber_field.phonenumber import PhoneNumber
@@ -27,3 +29,16 @@ def profile_of(user: User) -> Profile:
     except Profile.DoesNotExist:
         return Profile(user=user)
     return profile
+
+
+# --- The client list --------------------------------------------------------------------------------------------------
+def client_columns(user: User) -> list[int | str] | None:
+    """Which fields, by their ids, and whether "tags" the user's client list shows; None where they never chose."""
+    found: list[int | str] | None = Profile.objects.filter(user=user).values_list("client_columns", flat=True).first()
+    return found if isinstance(found, list) else None
+
+
+def set_client_columns(*, user: User, columns: Sequence[int | str] | None) -> None:
+    """None: what everybody sees who never chose."""
+    kept = None if columns is None else list(columns)
+    Profile.objects.update_or_create(user=user, defaults={"client_columns": kept})

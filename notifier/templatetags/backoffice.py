@@ -19,6 +19,7 @@ from django.utils.timezone import get_current_timezone, localtime
 from notifier.addresses import phones
 from notifier.broadcasts import lifecycle
 from notifier.models import Broadcast, Channel, Delivery, InboundMessage
+from notifier.saved_audiences import freezing
 from notifier.wording import badges, numbers, wall_clocks
 from notifier.wording.badges import state_badge
 from notifier.wording.model_names import NOTHING, listed, one, rows
@@ -150,6 +151,12 @@ def log_action(entry: LogEntry) -> str:
     """What was done, in one word. Django's log has no flag for an export."""
     is_export = entry.get_change_message().startswith("Exported")
     return "Exported" if is_export else str(entry.get_action_flag_display())
+
+
+@register.filter
+def audience_text(broadcast: Broadcast) -> str:
+    """The conditions of a broadcast to an audience."""
+    return freezing.text_of(broadcast)
 
 
 @register.filter

@@ -97,7 +97,7 @@ def _outage(request: HttpRequest, error: BaseException | None) -> HttpResponse |
 def _page(request: HttpRequest, *, status: int, title: str, reason: str) -> HttpResponse:
     if error_pages.is_public(request):
         is_change = request.method not in ("GET", "HEAD")
-        return error_pages.public_page(status=status, template="outage", is_change=is_change)
+        return error_pages.public_page(request, status=status, template="outage", is_change=is_change)
     return error_pages.page(
         request, status=status, title=title, reason=reason, is_outage=status == HTTPStatus.SERVICE_UNAVAILABLE
     )

@@ -15,7 +15,10 @@ from typing import Any
 from csp.decorators import csp_update
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.utils import translation
+from django.utils.cache import patch_vary_headers
 
+from notifier.languages import browsers
 from notifier.messages import signed_links
 
 logger = logging.getLogger(__name__)
@@ -38,16 +41,28 @@ def page(request: HttpRequest, *, status: int, title: str, reason: str, **contex
     return _with_styles(HttpResponse(text, status=status, headers=HEADERS), given["styles"])
 
 
-def public_page(*, status: int, template: str, **context: Any) -> HttpResponse:
-    """Clients read this: neither a reason nor anything about the back office is for them."""
+def public_page(
+    request: HttpRequest, *, status: int, template: str, language: str = "", **context: Any
+) -> HttpResponse:
+    """Clients read this: neither a reason nor anything about the back office is for them.
+
+    `language`: the reader's, where it is known; else it is that of their browser.
+    """
     styles = public_styles()
+    read_in = language or browsers.accepted(request)
     try:
-        text, kind = str(render_to_string(f"public/{template}.html", {"styles": styles, **context})), "text/html"
+        with translation.override(read_in):
+            given = {"styles": styles, "language": read_in, **context}
+            text, kind = str(render_to_string(f"public/{template}.html", given)), "text/html"
     except Exception:
         # An error page that fails would be answered with 500.
         logger.exception("The page public/%s.html can’t be rendered.", template)
         text, kind = HTTPStatus(status).phrase, "text/plain"
     answer = HttpResponse(text, status=status, headers=HEADERS, content_type=f"{kind}; charset=utf-8")
+    if kind == "text/html":
+        answer["Content-Language"] = read_in
+    if not language:
+        patch_vary_headers(answer, [browsers.HEADER])
     return _with_styles(answer, styles)
 
 

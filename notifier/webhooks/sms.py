@@ -11,8 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from notifier.consent import sms_replies
-from notifier.models import InboundMessage
+from notifier.consent import sms_answers, sms_replies
 from notifier.runtime import clock
 from notifier.web.request_sizes import declared_bytes
 from notifier.web.security_headers import Allowance
@@ -52,8 +51,7 @@ def sms(request: HttpRequest, provider: str) -> HttpResponse:
         logger.warning("%s delivered something that is not an SMS reply; it was not kept.", provider)
         return HttpResponseBadRequest()
     outcome = sms_replies.receive(reply=reply, now=clock.now())
-    is_asked = outcome is InboundMessage.Outcome.HELPED and not reply.taken_for
-    return found.respond(settings.SMS_HELP_ANSWER if is_asked else "")
+    return found.respond(sms_answers.answer(reply=reply, outcome=outcome))
 
 
 def _provider(name: str) -> SmsProvider | None:

@@ -228,7 +228,7 @@ def test_what_was_rejected_is_edited_and_asked_for_again(
     expect(rejected).to_contain_text("the gate stays shut")
     assert Broadcast.objects.get().state == State.REJECTED
     ann.get_by_role("link", name="Edit and resubmit…").click()
-    ann.get_by_label("SMS text").fill("The gate stays shut")
+    ann.get_by_label("SMS text:").fill("The gate stays shut")
     role = "link" if has_script else "button"
     ann.get_by_role(role, name="Save and continue to send").click()  # type: ignore[arg-type]
     ann.get_by_role("button", name="for approval").click()

@@ -73,7 +73,7 @@ def test_an_error_begins_where_its_field_does(desk: Page, width: int) -> None:
     desk.goto(reverse("admin:notifier_client_add"))
     desk.get_by_role("button", name="Save", exact=True).click()
 
-    row = desk.locator(".form-row.field-name")
+    row = desk.locator(".form-row.field-first_name")
     error, field = row.locator(".errorlist li").bounding_box(), row.locator("input").bounding_box()
     assert error is not None
     assert field is not None
@@ -161,19 +161,21 @@ def test_the_profile_comes_first_and_the_form_when_it_is_asked_for(desk: Page, s
     expect(profile).to_contain_text("Three homes by e-mail")
     expect(desk.get_by_role("region", name="Agreed to hear about")).to_be_visible()
     expect(desk.locator("#suppressed")).to_be_in_viewport()
-    expect(desk.get_by_label("Name")).to_have_count(0)
+    expect(desk.get_by_label("First name")).to_have_count(0)
 
     desk.get_by_role("link", name="Edit").click()
-    expect(desk.get_by_label("Name")).to_be_focused()
+    expect(desk.get_by_label("First name")).to_be_focused()
     expect(desk.locator("#suppressed")).to_be_in_viewport()
     desk.get_by_role("link", name="Back").click()
     expect(profile).to_be_visible()
 
     desk.get_by_role("link", name="Edit").click()
-    desk.get_by_label("Name").fill("")
+    for label in ("First name", "Last name", "Full name"):
+        desk.get_by_label(label).fill("")
     desk.get_by_role("button", name="Save", exact=True).click()
-    expect(desk.get_by_label("Name")).to_be_focused()
-    desk.get_by_label("Name").fill("Ann Archer")
+    expect(desk.get_by_label("First name")).to_be_focused()
+    desk.get_by_label("First name").fill("Ann")
+    desk.get_by_label("Last name").fill("Archer")
     desk.get_by_role("button", name="Save", exact=True).click()
     expect(desk.get_by_role("heading", name="Ann Archer")).to_be_visible()
     expect(profile).to_be_visible()

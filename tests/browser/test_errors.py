@@ -44,7 +44,7 @@ def press(page: Page, button: str) -> None:
 # --- Each opens a page, and makes a mistake on it; what comes back is the id of the wrong field and what is said of it.
 def add_a_client(page: Page) -> tuple[str, str]:
     page.goto(reverse("admin:notifier_client_add"))
-    page.get_by_label("Name").fill("Ann")
+    page.get_by_label("First name").fill("Ann")
     page.get_by_label("Phone").fill("12")
     press(page, "Save")
     return "id_phone", "“12” is not a valid phone number."
@@ -53,7 +53,7 @@ def add_a_client(page: Page) -> tuple[str, str]:
 def write(page: Page) -> tuple[str, str]:
     page.goto(reverse("admin:notifier_notification_add"))
     page.get_by_label("Topic").select_option(label="Listings")
-    page.get_by_label("Subject").fill("News")
+    page.get_by_label("Subject:").fill("News")
     press(page, "Save")
     return "id_email_body", "Write an e-mail text, an SMS text, or both."
 
@@ -69,13 +69,13 @@ def change_ones_account(page: Page) -> tuple[str, str]:
     page.goto(reverse("admin:account"))
     page.get_by_label("E-mail").fill("ann@")
     press(page, "Save")
-    return "id_email", "E-mail: Enter a valid email address."
+    return "id_email", "Enter a valid e-mail address."
 
 
 def change_ones_password(page: Page) -> tuple[str, str]:
     page.goto(reverse("admin:password_change"))
     page.get_by_label("Old password").fill("wrong")
-    press(page, "Change my password")
+    press(page, "Change password")
     return "id_old_password", "Your old password was entered incorrectly."
 
 
@@ -83,7 +83,7 @@ def set_a_password(page: Page) -> tuple[str, str]:
     page.goto(reverse("admin:auth_user_password_change", args=[a_user(username="ann").pk]))
     page.locator("#id_password1").fill("Zq8w-Yt5Rn")
     page.locator("#id_password2").fill("other")
-    press(page, "Change password")
+    press(page, "Save password")
     return "id_password2", "The two password fields didn’t match."
 
 

@@ -27,7 +27,7 @@ def write(page: Page, live_server: object) -> Callable[[str], Locator]:
     expect(page.get_by_role("toolbar")).to_be_visible()
 
     def put(text: str) -> Locator:
-        field = page.get_by_label("E-mail text")
+        field = page.get_by_label("E-mail text:")
         start, end = text.index("|"), text.rindex("|") - 1
         field.fill(text.replace("|", ""))
         field.evaluate("(field, [start, end]) => field.setSelectionRange(start, end)", [start, max(start, end)])
@@ -80,7 +80,7 @@ def test_a_button_writes_markdown_which_can_be_taken_back(
 
 def test_a_placeholder_goes_in_at_the_cursor_of_its_field(page: Page, write: Callable[[str], Locator]) -> None:
     write("||")
-    field = page.get_by_label("SMS text")
+    field = page.get_by_label("SMS text:")
     field.fill("Dear , look")
     field.evaluate("field => field.setSelectionRange(5, 5)")
 
@@ -177,6 +177,6 @@ def test_without_javascript_there_is_no_toolbar(page_without_javascript: Page, l
 
     page.goto(f"{live_server}{reverse('admin:notifier_notification_add')}")
 
-    expect(page.get_by_label("E-mail text")).to_be_visible()
+    expect(page.get_by_label("E-mail text:")).to_be_visible()
     expect(page.get_by_role("toolbar")).to_have_count(0)
     expect(page.get_by_role("button", name="Placeholder")).to_have_count(0)

@@ -42,16 +42,16 @@ def test_what_was_typed_comes_back_after_the_window_was_closed(
 ) -> None:
     first = new_page(1440, 900)
     open_form(first)
-    first.get_by_label("SMS text").fill("Hello you")
+    first.get_by_label("SMS text:").fill("Hello you")
     expect(first.locator("#kept")).to_contain_text("Autosaved")
     first.context.close()
 
     page = new_page(1440, 900)
     open_form(page)
     expect(page.locator("#unsaved")).to_contain_text("You have unsaved changes from")
-    expect(page.get_by_label("SMS text")).to_have_value("Hello")
+    expect(page.get_by_label("SMS text:")).to_have_value("Hello")
     page.get_by_role("link", name="Restore").click()
-    expect(page.get_by_label("SMS text")).to_have_value("Hello you")
+    expect(page.get_by_label("SMS text:")).to_have_value("Hello you")
     expect(page.locator(".field-sms_body #sms-length")).to_contain_text("9 of 160")
     page.get_by_role("button", name="Save", exact=True).click()
 
@@ -80,15 +80,15 @@ def test_whoever_leaves_what_was_restored_is_asked_and_whoever_discards_it_is_no
     page.on("dialog", stay)
     open_form(page)
     page.get_by_role("link", name="Restore").click()
-    page.get_by_label("SMS text").click()
+    page.get_by_label("SMS text:").click()
 
     page.locator("#branding a").click(no_wait_after=True)
-    expect(page.get_by_label("SMS text")).to_have_value("Hello you")
+    expect(page.get_by_label("SMS text:")).to_have_value("Hello you")
     assert asked == ["beforeunload"]
     page.get_by_role("button", name="Discard").click()
 
     expect(page.get_by_text("Your unsaved changes have been discarded.")).to_be_visible()
-    expect(page.get_by_label("SMS text")).to_have_value("Hello")
+    expect(page.get_by_label("SMS text:")).to_have_value("Hello")
     assert asked == ["beforeunload"]
 
 
@@ -101,4 +101,4 @@ def test_without_javascript_what_was_kept_is_restored_as_well(
 
     page.get_by_role("link", name="Restore").click()
 
-    expect(page.get_by_label("SMS text")).to_have_value("Hello you")
+    expect(page.get_by_label("SMS text:")).to_have_value("Hello you")

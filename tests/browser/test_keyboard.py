@@ -142,10 +142,10 @@ def test_a_slash_is_a_letter_wherever_somebody_writes(desk: Page) -> None:
     client = a_client(name="Ann")
     desk.goto(f"{reverse('admin:notifier_client_change', args=[client.pk])}?edit=1")
 
-    desk.get_by_label("Name").press("End")
+    desk.get_by_label("Full name").press("End")
     desk.keyboard.type("/B")
 
-    expect(desk.get_by_label("Name")).to_have_value("Ann/B")
+    expect(desk.get_by_label("Full name")).to_have_value("Ann/B")
 
 
 def test_the_key_is_switched_off_on_the_account_page(desk: Page) -> None:

@@ -62,7 +62,7 @@ def test_nothing_of_the_menu_is_cut_off_on_a_desk(visit: Callable[[str], Page], 
     cut_off = page.locator("#menu").evaluate("menu => menu.scrollHeight - menu.clientHeight")
     last = page.locator("#logout-form").bounding_box()
 
-    assert links.count() == 19
+    assert links.count() == 22
     assert cut_off <= 0
     assert last is not None
     assert last["y"] + last["height"] <= SIZES["desk"][1]

@@ -10,13 +10,15 @@ from playwright.sync_api import FrameLocator, Locator, Page, Route, expect
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
-from notifier.models import Notification
+from notifier.models import ClientValues, Notification
 from tests.conftest import watch_console
-from tests.support.factories import a_brand, a_client, a_notification, a_picture, a_topic, a_user
+from tests.support.factories import a_brand, a_client, a_field, a_notification, a_picture, a_topic, a_user
 from tests.support.pages.browsing import log_in
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)
+#: With their languages.
+READERS = (("Ann", None), ("Ida", "de"), ("Cy", None))
 
 
 @pytest.fixture(autouse=True)
@@ -48,18 +50,18 @@ def show_on(page: Page, screen: str) -> None:
 
 
 def test_the_counter_and_the_preview_follow_what_is_typed(page: Page, live_server: LiveServer) -> None:
-    a_client(name="Ann Example", listings="both")
+    a_client(first_name="Ann", last_name="Example", listings="both")
     open_form(page, live_server, a_notification(email_body="Dear **{{ name }}**", sms_body="Hello"))
     expect(the_mail(page, on="desk").locator("strong")).to_have_text("Ann Example")
     length = page.locator(".field-sms_body #sms-length")
     expect(length).to_contain_text("5 of 160 characters, 1 segment")
     entries = page.evaluate("history.length")
 
-    page.get_by_label("SMS text").fill("Hello {{ first_name }}…")
+    page.get_by_label("SMS text:").fill("Hello {{ first_name }}…")
     expect(frame(page).locator(".bubble")).to_have_text("Hello Ann…")
     expect(length).to_contain_text("10 of 70 characters, 1 segment")
     expect(length).to_contain_text("“…” (horizontal ellipsis; use ... instead)")
-    page.get_by_label("E-mail text").fill("Dear *{{ first_name }}*, <b>look</b>")
+    page.get_by_label("E-mail text:").fill("Dear *{{ first_name }}*, <b>look</b>")
 
     expect(page.locator("#checks")).to_contain_text("HTML is shown as plain text")
     for name, screen in (("Desktop", "desk"), ("Phone", "phone")):
@@ -78,9 +80,9 @@ def test_the_preview_shows_what_is_being_written_and_keeps_the_screen_of_the_e_m
     show_on(page, "Plain text")
     expect(frame(page).locator(".plain")).to_contain_text("Dear you")
 
-    page.get_by_label("SMS text").focus()
+    page.get_by_label("SMS text:").focus()
     expect(frame(page).locator(".bubble")).to_have_text("Hello")
-    page.get_by_label("Preheader").focus()
+    page.get_by_label("Preheader:").focus()
 
     expect(frame(page).locator(".plain")).to_contain_text("Dear you")
     expect(page.get_by_role("radio", name="Plain text")).to_be_checked()
@@ -102,7 +104,7 @@ def test_beside_the_text_the_preview_stays_in_sight_and_below_it_on_a_phone(
     notification = a_notification(email_body="Dear you", sms_body="Hello")
     page = new_page(1440, 900)
     open_form(page, live_server, notification)
-    page.get_by_label("SMS text").scroll_into_view_if_needed()
+    page.get_by_label("SMS text:").scroll_into_view_if_needed()
     page.mouse.wheel(0, 5000)
     text, preview = page.locator(".texts").bounding_box(), page.locator(".preview").bounding_box()
     assert text is not None
@@ -160,7 +162,7 @@ def test_pictures_are_seen_in_every_preview_and_nothing_else_is_loaded(
 
 
 def test_a_client_is_chosen_by_name_and_the_test_is_written_for_them(page: Page, live_server: LiveServer) -> None:
-    a_client(name="Ann Example", listings="both")
+    a_client(first_name="Ann", last_name="Example", listings="both")
     bob = a_client(name="Bob Baker")
     open_form(page, live_server, a_notification(subject="For {{ name }}"))
 
@@ -175,6 +177,31 @@ def test_a_client_is_chosen_by_name_and_the_test_is_written_for_them(page: Page,
     expect(page.locator("#tested")).to_contain_text("your account has no phone number")
 
 
+def test_a_field_is_put_in_and_the_preview_walks_through_the_hardest_readers(
+    page: Page, live_server: LiveServer
+) -> None:
+    budget = a_field(kind="MONEY", key="budget", label="Budget", currency="GBP")
+    ann, ida, _ = (a_client(name=name, listings="both", language=code) for name, code in READERS)
+    for client, amount in ((ann, 9), (ida, 1_250_000)):
+        ClientValues.objects.create(client=client, **{budget.column: amount * 10_000})
+    open_form(page, live_server, a_notification(email_body="Hello", sms_body="Up to "))
+    page.get_by_label("SMS text:").press("End")
+
+    page.locator(".field-sms_body").get_by_role("button", name="Placeholder").click()
+    page.locator(".field-sms_body").get_by_role("button", name="Budget, with its currency").click()
+
+    expect(page.get_by_label("SMS text:")).to_have_value("Up to {{ budget }}")
+    expect(page.locator("#sms-length")).to_contain_text("How long it gets depends on budget.")
+    show_on(page, "SMS")
+    page.get_by_role("button", name="Hardest readers").click()
+    hardest = page.locator(".hard-readers li")
+    expect(hardest).to_contain_text(["Ida", "Ann", "Cy", "Nobody who would get it reads or is called so."])
+    for name, told in (("Longest", "Up to 1.250.000 £"), ("Shortest", "Up to £9"), ("Missing a value", "[no budget]")):
+        page.get_by_role("button", name=name).click()
+        expect(frame(page).locator(".bubble")).to_contain_text(told)
+    expect(page.locator("#checks")).to_contain_text("Cy has no budget, and would be skipped.")
+
+
 @pytest.mark.parametrize("has_script", [True, False], ids=["with JavaScript", "without"])
 def test_a_test_goes_to_the_writer_and_to_a_colleague_who_is_ticked(
     new_page: Callable[..., Page], live_server: LiveServer, has_script: bool
@@ -184,7 +211,7 @@ def test_a_test_goes_to_the_writer_and_to_a_colleague_who_is_ticked(
     page = new_page(1440, 900, java_script_enabled=has_script)
     open_form(page, live_server, a_notification(subject="Spring"))
 
-    page.get_by_label("Subject").fill("Summer")
+    page.get_by_label("Subject:").fill("Summer")
     page.get_by_text("Who gets the test").click()
     page.get_by_label("bob").check()
     page.get_by_role("button", name="Send a test e-mail").click()
@@ -208,13 +235,13 @@ def test_a_new_one_begins_from_a_template_whose_gaps_are_named(page: Page, live_
 
     page.get_by_role("link", name="Reminder").click()
     expect(page.locator(".beginnings summary")).to_contain_text("Start from something else")
-    expect(page.get_by_label("Subject")).to_have_value("Reminder: [event] on [date]")
+    expect(page.get_by_label("Subject:")).to_have_value("Reminder: [event] on [date]")
     expect(page.locator("#checks")).to_contain_text("[event]")
     page.get_by_label("Topic").select_option("Listings")
-    page.get_by_label("Subject").fill("Reminder: the open day")
-    page.get_by_label("Preheader").fill("")
-    page.get_by_label("E-mail text").fill("Come and look.")
-    page.get_by_label("SMS text").fill("")
+    page.get_by_label("Subject:").fill("Reminder: the open day")
+    page.get_by_label("Preheader:").fill("")
+    page.get_by_label("E-mail text:").fill("Come and look.")
+    page.get_by_label("SMS text:").fill("")
     expect(page.locator("#checks")).not_to_contain_text("[event]")
     page.get_by_role("button", name="Save", exact=True).click()
 
@@ -230,7 +257,7 @@ def test_the_preview_stays_where_somebody_has_scrolled_to(page: Page, live_serve
     expect(scrolled(page, screen)).to_contain_text("Paragraph 199")
 
     scrolled(page, screen).evaluate("part => { part.scrollTop = 700; }")
-    page.get_by_label("E-mail text").fill(f"{text}\n\nThe end")
+    page.get_by_label("E-mail text:").fill(f"{text}\n\nThe end")
 
     expect(scrolled(page, screen)).to_contain_text("The end")
     assert scrolled(page, screen).evaluate("part => part.scrollTop") == 700
@@ -276,8 +303,8 @@ def test_enter_in_a_field_shows_the_preview_and_saves_nothing(page: Page, live_s
     expect(frame(page).locator(".desk .subject")).to_have_text("Homes")
     entries = page.evaluate("history.length")
 
-    page.get_by_label("Subject").fill("Houses")
-    page.get_by_label("Subject").press("Enter")
+    page.get_by_label("Subject:").fill("Houses")
+    page.get_by_label("Subject:").press("Enter")
 
     expect(frame(page).locator(".desk .subject")).to_have_text("Houses")
     assert page.evaluate("history.length") == entries
@@ -297,15 +324,15 @@ def test_without_javascript_the_buttons_do_the_same_and_the_draft_stays(
     page_without_javascript: Page, live_server: LiveServer
 ) -> None:
     page = page_without_javascript
-    a_client(name="Ann Example", listings="both")
+    a_client(first_name="Ann", last_name="Example", listings="both")
     open_form(page, live_server, a_notification(email_body="Dear {{ name }}", sms_body="Hello"))
     expect(the_mail(page, on="desk").locator("body")).to_contain_text("Dear Ann Example")
     page.get_by_text("Formatting and placeholders").click()
     expect(page.locator(".formatting-help code", has_text="{{ first_name }}")).to_be_visible()
 
     page.get_by_label("Topic").select_option("Listings")
-    page.get_by_label("E-mail text").fill("Good day **{{ first_name }}**")
-    page.get_by_label("SMS text").fill("я" * 71)
+    page.get_by_label("E-mail text:").fill("Good day **{{ first_name }}**")
+    page.get_by_label("SMS text:").fill("я" * 71)
     page.get_by_role("button", name="Preview").click()
 
     expect(the_mail(page, on="phone").locator("strong")).to_have_text("Ann")
@@ -319,3 +346,24 @@ def test_without_javascript_the_buttons_do_the_same_and_the_draft_stays(
     page.get_by_text("was changed successfully").wait_for()
     page.wait_for_url("**" + reverse("admin:notifier_notification_change", args=[Notification.objects.get().pk]))
     assert Notification.objects.get().email_body == "Good day **{{ first_name }}**"
+
+
+def test_whoever_writes_in_a_language_sees_the_preview_and_the_counter_in_it(
+    page: Page, live_server: LiveServer
+) -> None:
+    a_client(first_name="Ann", last_name="Example", listings="both")
+    open_form(page, live_server, a_notification(email_body="Dear **{{ name }}**", sms_body="Hello"))
+    expect(the_mail(page, on="desk").locator("strong")).to_have_text("Ann Example")
+
+    page.locator(".variant summary", has_text="German").click()
+    page.get_by_label("Subject (German)").fill("Hallo")
+    page.get_by_label("E-mail text (German)").fill("Guten Tag, *{{ first_name }}*")
+
+    expect(page.get_by_role("radio", name="German")).to_be_checked()
+    expect(the_mail(page, on="desk").locator("em")).to_have_text("Ann")
+    page.get_by_label("SMS text (German)").fill("Servus")
+    expect(frame(page).locator(".bubble")).to_have_text("Servus")
+    expect(page.locator("#sms-length")).to_contain_text("6 of 160 characters")
+    page.get_by_label("SMS text:").focus()
+    expect(page.get_by_role("radio", name="English")).to_be_checked()
+    expect(frame(page).locator(".bubble")).to_have_text("Hello")

@@ -161,3 +161,24 @@ def test_it_is_used_by_keyboard_alone(visit: Callable[..., Page]) -> None:
 
     page.get_by_role("status").get_by_text("Your preferences have been saved.").wait_for()
     assert not Preference.objects.get(client=client, topic=a_topic()).email
+
+
+@pytest.mark.parametrize("language", ["de", "fr", "es"])
+def test_a_clients_own_language_fits_the_smallest_phone_too(
+    visit: Callable[..., Page], console_errors: list[str], language: str
+) -> None:
+    client = a_client(name=LONG, listings="both", phone=None, language=language)
+    token = token_of(client)
+    page = visit("small phone")
+    wrong: list[str] = []
+
+    for path in (f"/u/{token}", f"/p/{token}", "/u/forged"):
+        page.goto(path)
+        wrong += look_at(page, f"{path[1]} {language}", "small phone", "light")
+        if path != "/u/forged":
+            assert page.locator("html").get_attribute("lang") == language
+
+    assert wrong == []
+    # The forged link is answered with 404.
+    assert [error for error in console_errors if "404" not in error] == []
+    console_errors.clear()

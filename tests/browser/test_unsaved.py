@@ -111,7 +111,7 @@ def test_saved_edits_are_no_edits_and_one_stays_where_one_works(desk: Callable[[
     page = desk(page_of("notifier_notification", notification.pk))
     path = page.url
 
-    page.get_by_label("SMS text").fill("Saved")
+    page.get_by_label("SMS text:").fill("Saved")
     page.get_by_role("button", name="Save", exact=True).click()
 
     expect(page.get_by_text("was changed successfully")).to_be_visible()
@@ -125,7 +125,7 @@ def test_a_preview_does_not_come_in_between_a_press_and_its_answer(
     desk: Callable[[str], Page], asked: list[str]
 ) -> None:
     page = desk(page_of("notifier_notification", a_notification().pk))
-    page.get_by_label("SMS text").fill("Saved")
+    page.get_by_label("SMS text:").fill("Saved")
 
     # Within one task: on a busy machine the pause of the preview ends before what was pressed has begun.
     save, phone = page.locator("[name=_save]").element_handle(), page.locator("#screens [value=phone]").element_handle()
@@ -138,12 +138,12 @@ def test_a_preview_does_not_come_in_between_a_press_and_its_answer(
 
 def test_what_came_back_with_a_mistake_is_not_saved_either(desk: Callable[[str], Page], asked: list[str]) -> None:
     page = desk(page_of("notifier_notification", a_notification().pk))
-    page.get_by_label("SMS text").fill("Dear {{ nam }}")
+    page.get_by_label("SMS text:").fill("Dear {{ nam }}")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.locator("#error-summary")).to_be_visible()
 
     # A browser asks only about a page that somebody has touched.
-    page.get_by_label("SMS text").click()
+    page.get_by_label("SMS text:").click()
     leave(page)
 
     expect(page.locator("#error-summary")).to_be_visible()
@@ -152,12 +152,12 @@ def test_what_came_back_with_a_mistake_is_not_saved_either(desk: Callable[[str],
 
 def test_a_preview_and_a_test_are_no_save(desk: Callable[[str], Page], asked: list[str]) -> None:
     page = desk(page_of("notifier_notification", a_notification().pk))
-    page.get_by_label("SMS text").fill("Not saved")
+    page.get_by_label("SMS text:").fill("Not saved")
     expect(page.frame_locator("#preview iframe:not(.coming)").locator(".bubble")).to_have_text("Not saved")
 
     leave(page)
 
-    expect(page.get_by_label("SMS text")).to_have_value("Not saved")
+    expect(page.get_by_label("SMS text:")).to_have_value("Not saved")
     assert asked == ["beforeunload"]
 
 
@@ -172,7 +172,7 @@ def test_broadcast_saves_first_where_there_is_something_to_save(
     link = page.locator("#broadcast")
     expect(link).to_have_text("Broadcast…")
 
-    page.get_by_label("SMS text").fill("Written just now")
+    page.get_by_label("SMS text:").fill("Written just now")
     expect(link).to_have_text("Save and continue to send")
     assert not sticks_out(page)
     link.click()
@@ -197,7 +197,7 @@ def test_an_editor_hands_over_and_a_sender_finds_it(
         log_in(page, name)
 
     editor.goto(page_of("notifier_notification", notification.pk))
-    editor.get_by_label("SMS text").fill("The last word")
+    editor.get_by_label("SMS text:").fill("The last word")
     editor.get_by_role("button", name="Ready to send").click()
     expect(editor.locator("#status")).to_contain_text("Ready")
 
@@ -224,7 +224,7 @@ def test_without_javascript_what_is_gone_on_with_is_saved_first(
     # What could not save is not there.
     expect(page.locator("#broadcast")).to_be_hidden()
 
-    page.get_by_label("SMS text").fill("Written just now")
+    page.get_by_label("SMS text:").fill("Written just now")
     page.get_by_role("button", name="Save and continue to send").click()
 
     expect(page.locator(".sms")).to_contain_text("Written just now")

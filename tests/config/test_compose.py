@@ -165,7 +165,7 @@ def test_what_the_image_copies_exists_and_is_not_ignored() -> None:
     ignored = (PROJECT / ".dockerignore").read_text().splitlines()
     copied = re.findall(r"^COPY (?!--from)(\S+) ", DOCKERFILE, re.MULTILINE)
 
-    assert {"manage.py", "config", "notifier", "consumers", "templates", "requirements.txt"} == set(copied)
+    assert {"manage.py", "config", "notifier", "consumers", "templates", "locale", "requirements.txt"} == set(copied)
     for name in copied:
         assert (PROJECT / name).exists()
         assert f"!{name}" in ignored

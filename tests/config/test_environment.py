@@ -313,3 +313,35 @@ def test_the_real_environment_wins_over_the_file(
     env.read_file(tmp_path / ".env")
 
     assert (env.text("NAME"), env.text("OTHER")) == ("real", "file")
+
+
+# --- Languages --------------------------------------------------------------------------------------------------------
+LOCALE = Path(__file__).resolve().parents[2] / "locale"
+
+
+@pytest.mark.parametrize(("value", "codes"), [("", ("en", "de")), ("de", ("de",)), ("fr, en,es", ("fr", "en", "es"))])
+def test_languages_are_codes_and_the_first_is_the_default(
+    value: str, codes: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert read("languages", value, "en,de", folder=LOCALE, monkeypatch=monkeypatch) == (codes, "")
+
+
+@pytest.mark.parametrize("value", ["en,en", "en,it", "German", "en_GB", "../en"])
+def test_a_language_without_a_catalogue_is_named_with_those_that_have_one(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codes, complaint = read("languages", value, "en,de", folder=LOCALE, monkeypatch=monkeypatch)
+
+    assert codes == ("en", "de")
+    assert complaint == "NAME must name some of the languages de, en, es, fr, each once, the default first."
+
+
+def test_a_text_may_be_set_for_some_languages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAME_DE", "Abmelden: STOP")
+    monkeypatch.setenv("NAME_PT_BR", "PARE")
+    monkeypatch.setenv("NAME_FR", " ")
+
+    assert Environment(BASE).by_language("NAME", ("en", "de", "fr", "pt-br")) == {
+        "de": "Abmelden: STOP",
+        "pt-br": "PARE",
+    }

@@ -13,6 +13,7 @@ WITHOUT_A_MODULE = {
     "notifier/admin/all_pages": "every page, whatever its subject",
     "notifier/admin/broadcasts/acts/test_act_page.py": "every act's button and order",
     "notifier/admin/broadcasts/acts/test_stale_pages.py": "every act's page that was opened before something changed",
+    "notifier/admin/notifications/test_variants.py": "one notification in several languages, on every page of it",
     "notifier/notifications/test_sends.py": "the module itself is called so",
     "notifier/clients/imports/test_cases.py": "files as people have them, from the upload to the rows",
     "notifier/public/test_mails.py": "the way from a mail to the pages that its links lead to",

@@ -23,6 +23,7 @@ REPLACED = {
     r"\btried again by itself|\bby themselves\b": "automatically",
     r"\b[Mm]end(?:ed|s)?\b": "fix",
     r"\bnot taken\b": "rejected",
+    r"\bafter the send began\b": "after sending began",
     r"\b[Ll]ately\b|\bof late\b": "recently",
     r"\b(?:left|stays?|stands?|shown|keeps?) as (?:they|it) (?:are|is|were|was|stands?)\b": "unchanged",
     r"\bnever will be\b": "cancelled",
@@ -64,7 +65,10 @@ REPLACED = {
     r"\bSingle permissions\b": "Individual permissions",
     r"\bLet .*\btry again\b|\btry to log in again\b(?! immediately)": "Unblock",
     r"\bUse that$|\bchosen zone\b": "Use it; this zone",
-    r"\bThe first ones\b|\b[Ee]verything found\b|\bwould stay\b": "The first few; All results",
+    r"\bone a (?:line|row)\b": "one per line",
+    r"\b(?:is|are) offered nowhere\b": "is no longer offered",
+    r"\b[Ww]ith commas between\b": "separated by commas",
+    r"\bThe first of them\b|\bThe first ones\b|\b[Ee]verything found\b|\bwould stay\b": "The first few; All results",
 }
 #: The arguments that become a label, a heading of a column or a button.
 LABELS = {"label", "description", "verbose_name", "verbose_name_plural", "title", "button"}

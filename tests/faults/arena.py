@@ -5,7 +5,7 @@ import re
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -16,6 +16,7 @@ import httpx
 
 from tests.faults.judging import judge
 from tests.faults.judging.judge import Expectation, Judgement, Recipient, Row
+from tests.faults.judging.texts import Version
 from tests.faults.servers import Engine, Servers
 from tests.support.fakes.rules import Rule
 from tests.support.fakes.sms import SmsProcess
@@ -110,7 +111,7 @@ class Arena:
             broker_url=self.broker_url,
             email_url=self.smtp.url,
             sms_url=self.sms.url,
-            forks_commands=True,
+            forks=True,
             **IMPATIENT | broken | settings,
         )
         self._crew: dict[Role, list[Process]] = {role: [] for role in ROLES}
@@ -198,12 +199,16 @@ class Arena:
         self.hold_to(broadcast, **expected)
         return int(broadcast)
 
-    def hold_to(self, broadcast: int, *, upto: int = 0, **expected: Any) -> None:
-        """Have the judge look at a broadcast that was started otherwise, or only for the clients up to one."""
+    def hold_to(self, broadcast: int, *, upto: int = 0, only: Collection[int] | None = None, **expected: Any) -> None:
+        """Have the judge look at a broadcast that was started otherwise, or only for the clients up to one, or for
+        those who were in its audience when their chunk was expanded.
+        """
         ((notification,),) = self.stack.query("SELECT notification_id FROM notifier_broadcast WHERE id = %s", broadcast)
         found = judge.expect(self.stack, notification=notification, broadcast=broadcast)
         if upto:
             expected["recipients"] = {who: known for who, known in found.recipients.items() if who.client <= upto}
+        if only is not None:
+            expected["recipients"] = {who: known for who, known in found.recipients.items() if who.client in only}
         self._pressed[broadcast] = replace(found, **expected)
 
     def press_ahead(self, *arguments: str, **expected: Any) -> int:
@@ -217,6 +222,13 @@ class Arena:
         # Long past by any clock, also one that an attack sets back.
         self.stack.query("UPDATE notifier_broadcast SET scheduled_for = '2000-01-01 00:00:00' WHERE id = %s", broadcast)
         return broadcast
+
+    def remember(self, broadcast: int, versions: Mapping[int, Sequence[Version]]) -> None:
+        """Have the judge read every message word for word, by what was on record of each client.
+
+        For one consumer a channel, as in `withdraw`.
+        """
+        self._pressed[broadcast] = replace(self._pressed[broadcast], versions=versions, on_their_way=WINDOW)
 
     def withdraw(self, broadcast: int, since: Mapping[Recipient, float]) -> None:
         """Have the judge see to it that they are not reached any more from then on, but for what is on its way.

@@ -12,6 +12,9 @@ BY_HAND = {"client_name_search", "client_folded_name"}
 #: By which SQLite keeps what finds clients by name. A later migration that makes the table anew takes them with it, for
 #: Django knows nothing of them: it has to make them once more.
 TRIGGERS = {"client_name_added", "client_name_changed", "client_name_gone"}
+TRIGGERS |= {"client_parts_added", "client_parts_changed", "client_parts_outdated"}
+#: By which a database of either kind keeps broadcasts to an audience from processes that know of none, as above.
+OF_BROADCASTS = {"broadcast_expanded", "broadcast_followed"}
 Schema = set[tuple[Any, ...]]
 
 COLUMNS = """
@@ -90,3 +93,14 @@ def test_what_finds_clients_by_name_is_still_there_after_all_migrations() -> Non
             return
         cursor.execute("SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indisvalid")
         assert {name for (name,) in cursor.fetchall()} >= BY_HAND
+
+
+@pytest.mark.both_engines
+@pytest.mark.django_db
+def test_what_keeps_old_processes_from_audiences_is_still_there_after_all_migrations() -> None:
+    found = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'notifier_broadcast'"
+    if connection.vendor == "postgresql":
+        found = "SELECT tgname FROM pg_trigger WHERE tgrelid = 'notifier_broadcast'::regclass AND NOT tgisinternal"
+    with connection.cursor() as cursor:
+        cursor.execute(found)
+        assert {name for (name,) in cursor.fetchall()} == OF_BROADCASTS

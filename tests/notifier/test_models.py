@@ -315,7 +315,8 @@ def test_a_subject_is_one_line(subject: str) -> None:
 def test_a_preheader_is_one_line_with_placeholders_of_the_list() -> None:
     for preheader, wrong in {
         "two\nlines": "A preheader must be one line, without tabs or other control characters.",
-        "for {{ nmae }}": "There is no placeholder {{ nmae }}. Use one of {{ name }}, {{ first_name }}, {{ topic }}.",
+        "for {{ nmae }}": "There is no placeholder {{ nmae }}. Use one of {{ name }}, {{ first_name }}, "
+        "{{ last_name }}, {{ topic }}.",
     }.items():
         with pytest.raises(ValidationError) as caught:
             Notification(topic=a_topic(), subject="Homes", preheader=preheader, email_body="Hello").full_clean()

@@ -3,6 +3,7 @@
 import io
 import itertools
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -11,25 +12,35 @@ from django.contrib.auth.models import Group, Permission, User
 from PIL import Image
 
 from notifier.addresses import phones
+from notifier.clients import names
 from notifier.demo.people import AREA_CODES
+from notifier.fields import definitions, tags
+from notifier.messages import variants
+from notifier.messages.variants import Texts
 from notifier.models import (
     Brand,
     Breaker,
     Broadcast,
     Channel,
     Client,
+    ClientField,
     Delivery,
     InboundMessage,
     Notification,
     Picture,
     Preference,
     Process,
+    SavedAudience,
+    Tag,
     Topic,
     UnsavedText,
 )
 from notifier.models.brands import ONLY
 from notifier.pictures import storing
 from notifier.runtime import clock
+from notifier.saved_audiences import saving
+from notifier.saved_audiences.document import Document, Line
+from notifier.saved_audiences.document import Group as ConditionGroup
 from notifier.staff import groups
 
 Consent = Literal["email", "sms", "both", "neither"]
@@ -46,20 +57,31 @@ def a_topic(*, slug: str = "listings", name: str = "") -> Topic:
 def a_client(
     *,
     name: str = "Ann Example",
+    first_name: str = "",
+    last_name: str = "",
     email: str | None = FRESH,
     phone: str | None = FRESH,
     is_active: bool = True,
+    time_zone: str = "",
+    language: str | None = None,
     **consent: Consent,
 ) -> Client:
-    """A client with both addresses. Consent is by topic: `a_client(listings="email", offerings="both")`."""
+    """A client with both addresses. Consent is by topic: `a_client(listings="email", offerings="both")`.
+
+    With a first or a last name they are called by these, and otherwise have a full name alone.
+    """
     number = next(_numbers)
     phone = a_phone(number) if phone == FRESH else phone
     client = Client.objects.create(
-        name=name,
+        name=names.full_name(first_name=first_name, last_name=last_name) or name,
+        first_name=first_name,
+        last_name=last_name,
         email=f"client{number}@example.com" if email == FRESH else email,
         phone=phone,
         landline_ending=_landline_ending(phone),
+        language=language,
         is_active=is_active,
+        time_zone=time_zone,
     )
     for slug, channels in consent.items():
         Preference.objects.create(
@@ -69,6 +91,22 @@ def a_client(
             sms=channels in ("sms", "both"),
         )
     return client
+
+
+def a_field(*, kind: str = "TEXT", options: Sequence[str] = (), **fields: Any) -> ClientField:
+    """A field of clients, of that kind."""
+    number = next(_numbers)
+    values = {"key": f"field_{number}", "label": f"Field {number}", "currency": "EUR" if kind == "MONEY" else ""}
+    field = ClientField(kind=kind, **values | fields)
+    definitions.save(field)
+    if options:
+        changes = [definitions.OptionChange(None, label) for label in options]
+        definitions.set_options(field=field, options=changes, now=clock.now())
+    return field
+
+
+def a_tag(name: str = "") -> Tag:
+    return tags.add(name or f"Tag {next(_numbers)}")
 
 
 def _a_consenting_client(topic: Topic) -> Client:
@@ -97,9 +135,16 @@ def a_notification(
     email_body: str = "Hello {{ name }}, have a look.",
     sms_body: str = "Hello {{ name }}",
     preheader: str = "",
+    **others: Texts,
 ) -> Notification:
+    """What it says in other languages is given by language: `a_notification(de=Texts("Hallo", …))`."""
     return Notification.objects.create(
-        topic=topic or a_topic(), subject=subject, preheader=preheader, email_body=email_body, sms_body=sms_body
+        topic=topic or a_topic(),
+        subject=subject,
+        preheader=preheader,
+        email_body=email_body,
+        sms_body=sms_body,
+        variants=variants.write(others),
     )
 
 
@@ -139,6 +184,7 @@ def a_broadcast(
         "preheader": notification.preheader,
         "email_body": notification.email_body,
         "sms_body": notification.sms_body,
+        "variants": notification.variants,
         "state": state,
         "audience_upto": audience_upto if audience_upto is not None else newest or 0,
         "request_id": uuid.uuid4(),
@@ -239,3 +285,9 @@ def a_kept_text(*, user: User, notification_id: int | None = None, **values: Any
     texts = {"topic": "", "subject": "Not saved", "preheader": "", "email_body": "Not saved yet", "sms_body": ""}
     columns = {**texts, "seen": "", "kept_at": clock.now(), **values}
     return UnsavedText.objects.create(user=user, notification_id=notification_id, **columns)
+
+
+def a_saved_audience(*lines: Line | ConditionGroup, name: str = "", join: str = "all") -> SavedAudience:
+    """Of clients for whom all of these conditions hold."""
+    document = Document(lines, join)
+    return saving.create(name=name or f"Audience {next(_numbers)}", description="", document=document, by=None)

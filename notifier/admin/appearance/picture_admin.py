@@ -4,11 +4,10 @@ from typing import Any, ClassVar, cast
 
 from django import forms
 from django.conf import settings
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import UploadedFile
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -62,6 +61,7 @@ class PictureAdmin(GuardedDeleteAdmin):
     search_fields = ("alt__icontains",)
     search_help_text = "Search by description."
     ordering = ("-created_at",)
+    refusals = (storing.StorageDown,)
     sortable_by = ("created_at",)
 
     class Media:
@@ -128,19 +128,6 @@ class PictureAdmin(GuardedDeleteAdmin):
         return format_html('<ul class="used-in">{}</ul>', links) if rows else "nothing yet"
 
     # --- Saving and deleting ---
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        except storing.StorageDown as refusal:
-            self.message_user(request, f"Nothing was saved. {refusal}", messages.ERROR)
-            return redirect(request.get_full_path())
-
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if change:
             super().save_model(request, obj, form, change)

@@ -34,6 +34,11 @@ def about(broadcast: Broadcast) -> About:
     )
 
 
+def variants(request: HttpRequest, broadcast: Broadcast) -> list[samples.SampleVariant]:
+    """Likewise, its texts in other languages."""
+    return samples.frozen_variants(broadcast, is_known=email_preview.may_see_a_client(request))
+
+
 def texts(request: HttpRequest, broadcast: Broadcast) -> list[samples.SampleText]:
     """Its texts as one client reads them: a real one only for those who may see clients, send or approve."""
     return samples.samples_of(broadcast, is_known=email_preview.may_see_a_client(request))

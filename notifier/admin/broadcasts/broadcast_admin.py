@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
@@ -11,13 +10,13 @@ from django.urls import URLPattern
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from notifier.admin.broadcasts import email_preview, progress_page
+from notifier.admin.broadcasts import email_preview, page_parts, progress_page
 from notifier.admin.broadcasts.acts import approve, buttons, follow_up, reschedule, undo
 from notifier.admin.deliveries.results import list_of
 from notifier.admin.lists.base import ReadOnlyAdmin
 from notifier.admin.lists.routing import page
 from notifier.broadcasts import lifecycle
-from notifier.models import Broadcast, ClientCounts, Delivery
+from notifier.models import Broadcast, Delivery
 from notifier.overview.concerns import LATE_AFTER
 from notifier.progress import sheets
 from notifier.runtime import clock
@@ -49,25 +48,19 @@ class BroadcastAdmin(ReadOnlyAdmin):
     ordering = ("-created_at",)
     sortable_by = ()
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Broadcast]:
-        """Each with the latest client counts, of which there is one row."""
-        counts = ClientCounts.objects.values("counts")[:1]
-        found: QuerySet[Broadcast] = super().get_queryset(request).annotate(client_counts=Subquery(counts))
-        return found
-
     def get_urls(self) -> list[URLPattern]:
         one = "<int:broadcast_id>"
-        preview = progress_page.email_preview_page
+        preview, told = progress_page.email_preview_page, page_parts.telling_who_is_missing
         return [
             page(self, progress_page.progress_page, name="progress", route=f"{one}/progress/"),
             page(self, preview, name="email_preview", route=f"{one}/email/", policy=email_preview.POLICY),
-            page(self, approve.approve_page, name="approve", route=f"{one}/approve/"),
-            page(self, reschedule.reschedule_page, name="schedule", route=f"{one}/schedule/"),
-            page(self, follow_up.follow_up_page, name="follow", route=f"{one}/follow/"),
-            page(self, follow_up.count_page, name="follow_count", route=f"{one}/follow/count/"),
+            page(self, told(approve.approve_page), name="approve", route=f"{one}/approve/"),
+            page(self, told(reschedule.reschedule_page), name="schedule", route=f"{one}/schedule/"),
+            page(self, told(follow_up.follow_up_page), name="follow", route=f"{one}/follow/"),
+            page(self, told(follow_up.count_page), name="follow_count", route=f"{one}/follow/count/"),
             page(self, undo.undo_page, name="undo", route="undo/"),
             # Pause, resume, retry, start now and cancel.
-            page(self, buttons.act_page, name="act", route=f"{one}/act/<str:name>/"),
+            page(self, told(buttons.act_page), name="act", route=f"{one}/act/<str:name>/"),
             *super().get_urls(),
         ]
 
@@ -101,7 +94,8 @@ class BroadcastAdmin(ReadOnlyAdmin):
         if not bar.to_send:
             return NOTHING
         shown = render_to_string("admin/includes/broadcasts/bar.html", {"bar": bar, "of": f"#{broadcast.pk}"})
-        return format_html("{} {}%", shown, int(bar.share * 100))
+        # Of what was cancelled midway the columns are about those clients alone who were looked at, and the bar is not.
+        return shown if bar.is_partial else format_html("{} {}%", shown, int(bar.share * 100))
 
     @admin.display(description="sent")
     def sent(self, broadcast: Broadcast) -> str:
@@ -121,26 +115,18 @@ class BroadcastAdmin(ReadOnlyAdmin):
 
     @admin.display(description="messages")
     def audience_shown(self, broadcast: Broadcast) -> str:
-        """How many messages are to be sent; who is skipped has a column of their own."""
-        if broadcast.started_at is None:
-            return _about_how_many(broadcast)
+        """How many messages are to be sent; who is skipped has a column of their own.
+
+        Before the start nobody knows: its page counts them then, and any cheaper number here would be another one.
+        """
         sheet = sheets.sheet(broadcast)
-        if not sheet.is_counted:
+        if broadcast.started_at is None or not sheet.is_counted:
             return NOTHING
-        return f"{sheet.bar.to_send:,}" + ("" if sheet.bar.known_share >= 1 else " so far")
+        return f"{sheet.bar.to_send:,}" + (" so far" if sheet.bar.grows else "")
 
     @admin.display(description="started")
     def begun(self, broadcast: Broadcast) -> SafeString:
         return format_html('{} <span class="quiet">by {}</span>', _start(broadcast), lifecycle.requester(broadcast))
-
-
-def _about_how_many(broadcast: Any) -> str:
-    """Of one that has not started: by the client counts, which the dispatcher makes each minute."""
-    # A follow-up goes only to those whom others missed, and they are not counted for a list.
-    if broadcast.follows_id or broadcast.was_to_follow_id or not broadcast.client_counts:
-        return NOTHING
-    agreed = broadcast.client_counts["consents"].get(str(broadcast.topic_id), {})
-    return f"about {sum(agreed.get(channel.value, 0) for channel in broadcast.channels):,}"
 
 
 def _start(broadcast: Broadcast) -> str:

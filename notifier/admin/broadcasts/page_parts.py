@@ -1,6 +1,8 @@
 """What the pages of one broadcast have in common."""
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import wraps
 from typing import Any
 
 from django.contrib import messages
@@ -14,6 +16,7 @@ from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.broadcasts import acts
 from notifier.models import Broadcast
 from notifier.runtime import clock
+from notifier.saved_audiences.document import BrokenAudience
 
 #: What a page shows of a broadcast besides its own columns.
 _RELATED = ("topic", "created_by", "text_by", "approved_by", "rejected_by", "notification")
@@ -27,6 +30,21 @@ def find(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast_id: int, 
     if broadcast is None:
         raise Http404(f"There is no broadcast {broadcast_id}.")
     return broadcast
+
+
+def telling_who_is_missing(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """The page of a broadcast; where nobody can say who is in its audience, its progress page, which says why."""
+
+    @wraps(view)
+    def answer(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast_id: int, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return view(model_admin, request, broadcast_id, *args, **kwargs)
+        except BrokenAudience as broken:
+            text = f"Nobody can say who would get it. {broken}"
+            model_admin.message_user(request, text, messages.ERROR)
+            return redirect(model_admin.page_url("progress", broadcast_id))
+
+    return answer
 
 
 def context(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast, label: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from notifier.policies import throttles
 from notifier.progress import feeds, sheets, skip_reasons
 from notifier.progress.feeds import FeedLine
 from notifier.runtime import clock, versions
+from notifier.saved_audiences.document import BrokenAudience
 from notifier.staff import groups
 from notifier.web.htmx import HtmxHttpRequest
 
@@ -40,15 +41,17 @@ def progress_page(model_admin: BackOfficeAdmin, request: HtmxHttpRequest, broadc
     health = [] if _is_settled(broadcast) else process_health.health(channels=broadcast.channels, now=clock.now())
     limits = throttles.rates() if is_under_way else None
     sheet = sheets.sheet(broadcast, limits=limits, stalled=process_health.stalled(health))
-    told = process_health.for_reader(health, may=request.user.has_perm)
+    told = process_health.troubled(process_health.for_reader(health, may=request.user.has_perm))
     context = _context(model_admin, request, sheet) | {"health": told}
-    context["feed"] = _feed(request, broadcast, is_ill=not all(part.ok for part in health))
+    context["feed"] = _feed(request, broadcast, is_ill=bool(told))
     # What takes a count is counted when the page is opened, and not with each poll.
     context |= _messages_now(request, sheet)
     if request.htmx:
         return _moving_parts(request, context)
     shown = [] if context["wall"] else about.texts(request, broadcast)
-    page = {"title": broadcast.title, "refresh_seconds": REFRESH_SECONDS, "shown": shown} | context
+    variants = [] if context["wall"] else about.variants(request, broadcast)
+    texts = {"shown": shown, "variants": variants}
+    page = {"title": broadcast.title, "refresh_seconds": REFRESH_SECONDS} | texts | context
     return TemplateResponse(request, "admin/notifier/broadcast/progress.html", model_admin.page_context(request, page))
 
 
@@ -124,7 +127,7 @@ def _counted_until(broadcast: Broadcast, now: datetime) -> datetime | None:
 
 def _words(line: FeedLine) -> str:
     """48 more: number not in service"""
-    return ": ".join(filter(None, [line.more, line.reason]))
+    return ": ".join(filter(None, [line.more, line.reason_in_words]))
 
 
 def _list_behind(broadcast: Broadcast, line: FeedLine) -> str:
@@ -182,7 +185,11 @@ def _messages_now(request: HtmxHttpRequest, sheet: sheets.Sheet) -> dict[str, An
         return {"may_count": is_open}
     if later := deferred_counts.counted_url(request, is_long=deferred_counts.is_long()):
         return {"may_count": True, "count_messages": later}
-    offer = offers.of_broadcast(broadcast, at=broadcast.scheduled_for)
+    try:
+        offer = offers.of_broadcast(broadcast, at=broadcast.scheduled_for)
+    except BrokenAudience:
+        # The page says what is wrong with it beside its conditions.
+        return {"may_count": True, "is_unknown": True}
     sends = {channel.channel: channel.sends for channel in offer.channels}
     return {"may_count": True, "messages_now": totals.in_words(sends) or "none"}
 

@@ -17,20 +17,43 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
 from notifier.addresses import phones
-from notifier.admin.clients import audience_lists, bulk_acts, client_page, export, flags, phone_note
+from notifier.admin.clients import (
+    audience_lists,
+    bulk_acts,
+    client_form,
+    client_page,
+    export,
+    field_filters,
+    field_values,
+    flags,
+    list_columns,
+    phone_note,
+    send_page,
+    tag_acts,
+)
 from notifier.admin.clients.acts import ACTS
-from notifier.admin.clients.audience_lists import AudienceChangeList, ClientChangeList, ReachFilter
+from notifier.admin.clients.audience_lists import (
+    AudienceChangeList,
+    AudienceFilter,
+    ClientChangeList,
+    ConditionsFilter,
+    ReachFilter,
+    TurnoverFilter,
+)
 from notifier.admin.clients.client_form import ClientForm
 from notifier.admin.clients.explanation_page import explanation_page
-from notifier.admin.clients.list_filters import ActiveFilter, ConsentFilter, LandlineFilter
+from notifier.admin.clients.field_filters import FieldsFilter
+from notifier.admin.clients.list_filters import ActiveFilter, ConsentFilter, LandlineFilter, LanguageFilter
 from notifier.admin.clients.preferences import PreferenceInline
-from notifier.admin.lists import routing, search
+from notifier.admin.lists import routing, search, selection
 from notifier.admin.lists.addresses import readable
 from notifier.admin.lists.base import GuardedDeleteAdmin
 from notifier.admin.lists.change_list import BoundedChangeList
 from notifier.clients import record
 from notifier.consent import consents, suppressions
 from notifier.consent.consents import Origin
+from notifier.fields import applying, definitions, values
+from notifier.fields.definitions import Definitions
 from notifier.forms.stale_forms import FIELD, Seen
 from notifier.models import Channel, Client, ConsentChange
 from notifier.runtime import clock
@@ -42,26 +65,64 @@ class ClientAdmin(GuardedDeleteAdmin):
     form = ClientForm
     inlines = (PreferenceInline,)
     list_display = ("name", "shown_email", "shown_phone", "wants", "state", "created")
-    list_filter = (ActiveFilter, ConsentFilter, LandlineFilter, ReachFilter)
+    list_filter = (
+        ActiveFilter,
+        ConsentFilter,
+        LanguageFilter,
+        LandlineFilter,
+        ReachFilter,
+        AudienceFilter,
+        ConditionsFilter,
+        TurnoverFilter,
+        FieldsFilter,
+    )
     search_fields = ("name",)
     search_help_text = search.HELP
     ordering = ("name",)
+    refusals = (applying.FieldGone,)
     sortable_by = ("name", "shown_email", "shown_phone", "created")
     actions = (
         bulk_acts.archive_selected,
         bulk_acts.return_selected,
+        tag_acts.add_to_selected,
+        tag_acts.remove_from_selected,
         export.export_selected,
         bulk_acts.export_all_data,
         bulk_acts.erase_selected,
     )
-    fieldsets = ((None, {"fields": ("name", "email", "phone", "time_zone")}),)
+    fieldsets = ((None, {"fields": ("first_name", "last_name", "name", "email", "phone", "language", "time_zone")}),)
+
+    # --- Its form, with the fields that staff defined ---
+    def get_fieldsets(self, request: HttpRequest, obj: Client | None = None) -> Any:
+        fieldsets = list(super().get_fieldsets(request, obj))
+        if self._shows_form(request, obj):
+            names = [field_values.name_of(one) for one in _definitions(request)]
+            fieldsets.append(("Fields and tags", {"fields": (*names, field_values.TAGS)}))
+        return fieldsets
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        if self._shows_form(request, obj):
+            kwargs["form"] = client_form.with_own_fields(
+                obj, _definitions(request), may_add_tags=request.user.has_perm(groups.ADD_TAG)
+            )
+        return super().get_form(request, obj, change=change, **kwargs)
+
+    def _shows_form(self, request: HttpRequest, client: Client | None) -> bool:
+        """The profile asks for none of what only the form shows."""
+        if client is None:
+            return self.has_add_permission(request)
+        return client_page.is_form(request) and self.has_change_permission(request, client)
 
     # --- Pages, and who may open them ---
     def get_urls(self) -> list[URLPattern]:
         return [
             routing.page(self, bulk_acts.act_page, name="decide", route="decide/<str:name>/"),
             routing.page(self, explanation_page, name="why", route="<int:client_id>/why/"),
+            routing.page(self, tag_acts.tag_page, name="tag", route="tags/<str:name>/"),
             routing.page(self, export.export_page, name="export", route="export/"),
+            routing.page(self, send_page.send_page, name="send", route="send/"),
+            routing.page(self, send_page.save_page, name="save_audience", route="save-audience/"),
+            routing.page(self, list_columns.columns_page, name="columns", route="columns/"),
             routing.page(self, phone_note.phone_note, name="phone", route="phone/"),
             *super().get_urls(),
         ]
@@ -77,10 +138,16 @@ class ClientAdmin(GuardedDeleteAdmin):
         return request.user.has_perm(ACTS["erase"].permission)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        extra = {"export_url": export.export_url(self, request)}
+        extra = {
+            "export_url": export.export_url(self, request),
+            "columns": list_columns.choices(request),
+            "listed": selection.listed_query(request),
+            **send_page.urls(self, request),
+        }
         page = super().changelist_view(request, extra | (extra_context or {}))
         if isinstance(page, TemplateResponse):
             flags.look_up(request, page)
+            list_columns.look_up(request, page)
         return page
 
     def change_view(
@@ -123,6 +190,13 @@ class ClientAdmin(GuardedDeleteAdmin):
         return client_page.reason_to_keep(obj)
 
     # --- The list ---
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        first, last = self.list_display[:-1], self.list_display[-1:]
+        return [*first, *list_columns.list_display(request), *last]
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        return field_filters.is_ours(lookup) or super().lookup_allowed(lookup, value, request)
+
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedChangeList]:
         return AudienceChangeList if audience_lists.PARAMETER in request.GET else ClientChangeList
 
@@ -168,6 +242,13 @@ class ClientAdmin(GuardedDeleteAdmin):
     def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         suppressions.restore_plaintext_of(obj)
+        values.set_values(
+            client_id=obj.pk,
+            values=field_values.chosen_values(form, _definitions(request)),
+            tags=field_values.chosen_tags(form, obj),
+            origin=applying.ChangeOrigin(by=cast(User, request.user)),
+            now=clock.now(),
+        )
         if {"email", "phone"} & set(form.changed_data):
             self._warn_of_suppressions(request, obj)
         if "phone" in form.changed_data and obj.has_landline:
@@ -196,3 +277,16 @@ class ClientAdmin(GuardedDeleteAdmin):
         detail = form.cleaned_data.get("evidence", "")
         origin = Origin(ConsentChange.Source.STAFF, by=cast(User, request.user), detail=detail)
         formset.save_consents(origin=origin, now=clock.now())
+
+
+#: Where a request keeps them: its form and the sections of its form are made one after the other.
+_DEFINITIONS = "client_field_definitions"
+
+
+def _definitions(request: HttpRequest) -> Definitions:
+    """Of the fields that can be filled in, read once a request."""
+    found: Definitions | None = getattr(request, _DEFINITIONS, None)
+    if found is None:
+        found = definitions.active()
+        setattr(request, _DEFINITIONS, found)
+    return found

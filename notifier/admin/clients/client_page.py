@@ -12,6 +12,8 @@ from notifier.admin.clients.acts import ACTS, ClientAct
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.selection import Selection
 from notifier.clients import record
+from notifier.fields import changes, definitions, tags, values
+from notifier.languages import offered
 from notifier.models import Channel, Client
 from notifier.policies import quiet_hours
 from notifier.staff import groups
@@ -28,14 +30,17 @@ def profile_context(model_admin: BackOfficeAdmin, request: HttpRequest, client: 
     """
     may_change = model_admin.has_change_permission(request, client)
     own = model_admin.own_url(request, client)
-    if may_change and (EDIT in request.GET or request.method == "POST"):
+    if may_change and is_form(request):
         return {"profile_url": own}
     zones = quiet_hours.zones_of(time_zone=client.time_zone, phone=str(client.phone) if client.phone else None)
     context: dict[str, Any] = {
         "is_profile": True,
+        "language": offered.name(offered.of(client.language)),
+        "is_default_language": client.language not in offered.codes(),
         "zone": _shown_zone(zones),
         "zone_from": _source_of_zone(client, zones),
     }
+    context |= _own_values(client)
     if may_change:
         context["edit_url"] = f"{own}{'&' if '?' in own else '?'}{EDIT}=1"
     if request.user.has_perm(groups.VIEW_PREFERENCE) and not client.erased_at:
@@ -45,6 +50,21 @@ def profile_context(model_admin: BackOfficeAdmin, request: HttpRequest, client: 
         context |= {"may_see_deliveries": True, "last_sent": last}
         context |= {"last_sent_by": Channel(last.channel).in_words} if last else {}
     return context
+
+
+def is_form(request: HttpRequest) -> bool:
+    """Whether the form is asked for, in the place of the profile; of whoever may write."""
+    return EDIT in request.GET or request.method == "POST"
+
+
+def _own_values(client: Client) -> dict[str, Any]:
+    """What the client has in the fields that staff defined, in their order, and the tags."""
+    fields = definitions.every()
+    found = values.of_client(client.pk, fields)
+    return {
+        "own_values": [(one, one.type.show(found[one.id])) for one in fields if one.id in found],
+        "tags": tags.of_client(client.pk),
+    }
 
 
 def _shown_zone(zones: Sequence[str]) -> str:
@@ -119,7 +139,15 @@ def history_context(model_admin: BackOfficeAdmin, request: HttpRequest, client: 
     most = record.MAX_SHOWN if request.GET.get("show") == "all" else record.PAGE_SIZE
     may_see = model_admin.has_view_permission(request)
     found = list(record.earlier_versions(client=client, most=most + 1)) if may_see else []
-    return {"versions": found[:most], "more": len(found) > most, "most": record.MAX_SHOWN}
+    context = {"versions": found[:most], "more": len(found) > most, "most": record.MAX_SHOWN}
+    return context | (_value_changes(client, most) if may_see else {})
+
+
+def _value_changes(client: Client, most: int) -> dict[str, Any]:
+    rows = list(changes.of_client(client.pk)[: most + 1])
+    fields = definitions.every()
+    shown = [(one, changes.differences(one, fields)) for one in rows[:most]]
+    return {"value_changes": shown, "more_value_changes": len(rows) > most}
 
 
 def reason_to_keep(client: Client) -> str:

@@ -29,6 +29,7 @@ def explanation_page(model_admin: BackOfficeAdmin, request: HttpRequest, client_
         "title": f"Why did {client} get it, or not?",
         "client": client,
         "broadcast": broadcast,
+        "membership": explanation.audience(client=client, broadcast=broadcast) if broadcast else None,
         "explanations": explanation.explain(client=client, broadcast=broadcast, now=clock.now()) if broadcast else [],
         "term": term,
         "offered": list(_found_broadcasts(term)[:MAX_OFFERED]),
@@ -48,7 +49,7 @@ def _chosen_broadcast(number: str) -> Broadcast | None:
 
 def _found_broadcasts(term: str) -> QuerySet[Broadcast]:
     """The newest first; with a term, those of this number or with these words in the subject."""
-    newest = Broadcast.objects.order_by("-pk").defer("email_body", "sms_body", "tally")
+    newest = Broadcast.objects.order_by("-pk").defer("email_body", "sms_body", "variants", "tally")
     broadcast_id = numbers.read_id(term.removeprefix("#"))
     if broadcast_id is not None:
         return newest.filter(Q(pk=broadcast_id) | Q(subject__icontains=term))

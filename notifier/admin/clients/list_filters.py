@@ -1,4 +1,4 @@
-"""The filters of the list of clients: active or archived, what they agreed to, and whether they have a landline."""
+"""The filters of the list of clients: archived or not, what they agreed to, their language, and landlines."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from notifier.languages import offered
 from notifier.models import Channel, Client, Topic
 from notifier.policies import landlines
 
@@ -38,6 +39,23 @@ class ConsentFilter(admin.SimpleListFilter):
             return queryset
         # Client and topic are unique together: the join makes no client appear twice.
         return queryset.filter(preferences__topic__slug=slug, **{f"preferences__{channel}": True})
+
+
+class LanguageFilter(admin.SimpleListFilter):
+    title = "language"
+    parameter_name = "language"
+    #: No language has this code.
+    NOT_SET = "none"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        not_set = f"Not set ({offered.name(offered.default())})"
+        return [*offered.choices(), (self.NOT_SET, not_set)] if len(offered.codes()) > 1 else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Client]) -> QuerySet[Client]:
+        wanted = self.value()
+        if wanted not in (*offered.codes(), self.NOT_SET):
+            return queryset
+        return queryset.filter(language=None if wanted == self.NOT_SET else wanted)
 
 
 class LandlineFilter(admin.SimpleListFilter):

@@ -1,14 +1,13 @@
 """What is said below the field of a client's phone number: how it is written, and that a landline gets no SMS."""
 
-from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from notifier.addresses import regions, typed_phones
 from notifier.admin.lists.base import BackOfficeAdmin
+from notifier.models import typed_phones
 from notifier.wording.badges import badge
 
 ID = "phone-note"
@@ -17,14 +16,9 @@ LANDLINE = "No SMS is sent to this number."
 
 def below(*, is_landline: bool) -> SafeString:
     """The help text of the field. What is said of a number that is typed stands in it, too."""
-    return format_html('{} <span id="{}" role="status">{}</span>', _how(), ID, _said(is_landline=is_landline))
-
-
-def _how() -> str:
-    if region := settings.PHONE_DEFAULT_REGION:
-        return f"Without a country code it is a number in {regions.in_words(region)}."
-    country = typed_phones.likely_country()
-    return f"With its country code{f', as in {regions.example(country)}' if country else ''}."
+    return format_html(
+        '{} <span id="{}" role="status">{}</span>', typed_phones.how_to_write(), ID, _said(is_landline=is_landline)
+    )
 
 
 def _said(*, is_landline: bool) -> SafeString:

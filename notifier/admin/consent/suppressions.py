@@ -18,7 +18,7 @@ from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.selection import Selection
 from notifier.consent import suppression_history, suppressions
 from notifier.consent.suppressions import Evidence, Source
-from notifier.models import Channel, Suppression
+from notifier.models import Channel, Suppression, typed_phones
 from notifier.runtime import clock
 from notifier.staff import groups
 
@@ -28,6 +28,12 @@ class SuppressionForm(forms.ModelForm):
         model = Suppression
         fields = ("channel", "address", "reason")
         help_texts = {"reason": "Recorded with your name. For example: “asked by phone”. Don’t repeat the address."}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # A reader's form has no fields.
+        if address := self.fields.get("address"):
+            address.help_text = f"An e-mail address, or a phone number. {typed_phones.how_to_write()}"
 
 
 @admin.register(Suppression)

@@ -24,6 +24,7 @@ from notifier.admin.lists.selection import Selection
 from notifier.consent import suppression_history
 from notifier.delivery import obstacles
 from notifier.explanations import explanation
+from notifier.languages import offered
 from notifier.models import Channel, Delivery, ProviderEvent, ResolvedDelivery
 from notifier.runtime import clock
 from notifier.staff import groups
@@ -75,7 +76,7 @@ OWNERS = {"broadcast": results.OWNER, "client": "client__id__exact", "decision":
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
-    list_display = ("recipient", "channel", "shown_address", "state_shown", "detail", "settled", "message")
+    list_display = ("recipient", "channel", "shown_address", "state_shown", "reason_shown", "settled", "message")
     list_filter = ("state", "channel", results.ReasonFilter, ResolutionFilter)
     linked_by = (results.OWNER, OWNERS["client"])
     list_select_related = ("client", "broadcast")
@@ -84,13 +85,17 @@ class DeliveryAdmin(ReadOnlyAdmin):
     ordering = ("-pk",)
     actions = ("mark_as_sent", "send_again")
     fieldsets = (
-        (None, {"fields": ("client", "message", "channel", "shown_address")}),
-        ("Status", {"fields": ("state_shown", "detail", "settled_at", "attempts", "due_at", "provider_id")}),
+        (None, {"fields": ("client", "message", "channel", "shown_address", "language_shown")}),
+        ("Status", {"fields": ("state_shown", "reason_shown", "settled_at", "attempts", "due_at", "provider_id")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
         # Every row would bring the texts of its broadcast.
-        return super().get_queryset(request).defer("broadcast__email_body", "broadcast__sms_body", "broadcast__tally")
+        return (
+            super()
+            .get_queryset(request)
+            .defer("broadcast__email_body", "broadcast__sms_body", "broadcast__variants", "broadcast__tally")
+        )
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedChangeList]:
         return DueChangeList if request.GET.get("state__exact") in Delivery.OPEN else BoundedChangeList
@@ -154,9 +159,23 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def shown_address(self, delivery: Delivery) -> str:
         return readable(delivery.address) if delivery.address else NOTHING
 
+    @admin.display(description="language")
+    def language_shown(self, delivery: Delivery) -> str:
+        """In which it was written, as far as it was: the text, and what we add to it."""
+        if not delivery.attempts and delivery.state not in (Delivery.State.SENT, Delivery.State.SENDING):
+            return NOTHING
+        language = offered.of(delivery.language)
+        written = delivery.broadcast.chosen(delivery.channel, language).language
+        name = offered.name(language)
+        return name if written == language else f"{name}, with the {offered.name(written)} text"
+
     @admin.display(description="status")
     def state_shown(self, delivery: Delivery) -> SafeString:
         return state_badge(Delivery.State(delivery.state))
+
+    @admin.display(description="reason")
+    def reason_shown(self, delivery: Delivery) -> str:
+        return delivery.reason or NOTHING
 
     @admin.display(description="processed")
     def settled(self, delivery: Any) -> datetime | None:

@@ -11,7 +11,7 @@ from django.http import HttpResponseBase
 
 from notifier.admin.lists import downloads
 from notifier.explanations import records
-from notifier.models import Broadcast, Delivery
+from notifier.models import Broadcast, Delivery, Reason
 
 logger = logging.getLogger(__name__)
 
@@ -20,9 +20,9 @@ MAX_XLSX = 100_000
 #: Rows that an export reads at once.
 CHUNK = 2_000
 HEADER = (
-    *("client", "name", "channel", "address", "state", "reason", "attempts", "processed", "provider ID"),
+    *("Client number", "Name", "Channel", "Address", "Status", "Reason", "Attempts", "Processed", "Provider ID"),
     # The consent that a sent message relied on.
-    *("agreed", "agreed how"),
+    *("Agreed", "Agreed how"),
 )
 _COLUMNS = (
     "client_id",
@@ -52,13 +52,13 @@ def rows(deliveries: QuerySet[Delivery]) -> Iterator[tuple[object, ...]]:
 
 
 def _exported(row: tuple[Any, ...], agreements: records.Agreements | None) -> tuple[object, ...]:
-    client, name, channel, address, state, *rest = row
+    client, name, channel, address, state, detail, *rest = row
     settled = row[_COLUMNS.index("settled_at")]
     change = None
     if agreements and settled and state == Delivery.State.SENT:
         change = agreements.before(client_id=client, channel=channel, moment=settled)
     agreed = (change.at, change.origin) if change else (None, "")
-    return (client, name, channel, address, Delivery.State(state).label, *rest, *agreed)
+    return (client, name, channel, address, Delivery.State(state).label, Reason.in_words(detail), *rest, *agreed)
 
 
 def is_too_long(kind: str, deliveries: QuerySet[Delivery]) -> bool:

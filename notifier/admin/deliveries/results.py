@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from notifier.admin.deliveries import export
 from notifier.admin.lists import downloads
-from notifier.models import Broadcast, Delivery
+from notifier.models import Broadcast, Delivery, Reason
 from notifier.progress import sheets, skip_reasons
 from notifier.staff import groups
 from notifier.wording import numbers
@@ -84,10 +84,10 @@ class ReasonFilter(admin.SimpleListFilter):
             for reason in skip_reasons.of_broadcast(broadcast.pk):
                 if state not in (None, reason.state):
                     continue
-                words = f"{reason.detail or 'no reason given'} ({reason.in_words} {reason.state.label.lower()})"
-                counts.setdefault(reason.detail, words)
+                words = Reason.in_words(reason.detail) or "no reason given"
+                counts.setdefault(reason.detail, f"{words} ({reason.in_words} {reason.state.label.lower()})")
         if chosen:
-            counts.setdefault(chosen, chosen)
+            counts.setdefault(chosen, Reason.in_words(chosen))
         return list(counts.items())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> QuerySet[Delivery]:

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 
 from notifier.clients.imports import importer, uploads
-from notifier.clients.imports.columns import NOTHING, ConsentColumn
+from notifier.clients.imports.columns import FIELD_PREFIX, NOTHING, ConsentColumn
 from notifier.clients.imports.importer import Plan, Planned, Refused
 from notifier.clients.imports.messages import Owner
 from notifier.clients.imports.proposals import Proposal
@@ -17,6 +17,8 @@ from notifier.wording import numbers
 
 #: Rows in each table of the preview.
 MAX_SHOWN = 50
+#: New tags that are named.
+MAX_NEW_TAGS = 20
 SAMPLES = 3
 MAX_SAMPLE_LETTERS = 40
 
@@ -151,12 +153,20 @@ def preview(pending: ClientImport, found: Plan) -> dict[str, Any]:
         "adds_consent": found.adds_consent,
         "withdrawn": counts["withdrawn"],
         "button": button,
+        "new_tags": found.new_tags[:MAX_NEW_TAGS],
+        "more_new_tags": max(0, len(found.new_tags) - MAX_NEW_TAGS),
+        "has_values": any(_is_of_ours(pending.mapping.get(table.header[number], NOTHING)) for number in shown),
         "first": [_as_taken(one, names) for one in found.first],
         "more_taken": max(0, takes + counts["unchanged"] - len(found.first)),
         "header": [table.header[number] for number in shown],
         "refused": [_as_refused(one, table.header, shown) for one in found.refused],
         "more_refused": counts["failed"] - len(found.refused),
     }
+
+
+def _is_of_ours(meaning: str) -> bool:
+    """Whether a column is a field that staff defined, or has tags."""
+    return meaning == "tags" or meaning.startswith(FIELD_PREFIX)
 
 
 def _as_refused(one: Refused, header: list[str], shown: list[int]) -> dict[str, Any]:
@@ -184,7 +194,7 @@ def _sentence(text: str, owners: Sequence[Owner]) -> Sentence:
 def _as_taken(one: Planned, names: Mapping[int, str]) -> dict[str, Any]:
     if one.is_new:
         outcome, tone = "New", "good"
-    elif one.alters or one.changes:
+    elif one.alters or one.changes or one.gets.values or one.gets.tags:
         outcome, tone = "Changed", "active"
     else:
         outcome, tone = "Unchanged", "quiet"
@@ -196,6 +206,8 @@ def _as_taken(one: Planned, names: Mapping[int, str]) -> dict[str, Any]:
         "loses": [_consent(consent, names) for consent, agreed in one.changes.items() if not agreed],
         "kept_out": [_consent(consent, names) for consent in one.kept_out],
         "unclear": [_consent(consent, names) for consent in one.unclear],
+        "values": one.gets.values,
+        "tags": one.gets.tags,
     }
 
 

@@ -110,7 +110,7 @@ def columns_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
         "region": region,
         "regions": regions.choices().items(),
         **previews.columns_context(table, chosen, proposals.propose(table, by_id=pending.created_by_id)),
-        "choices": columns.choices(importer.topics()).items(),
+        "choices": columns.choices(importer.topics(), importer.fields()).items(),
         "note": note,
         "wrong": wrong,
         "step": 2,

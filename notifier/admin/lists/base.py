@@ -50,6 +50,8 @@ class BackOfficeAdmin(admin.ModelAdmin):
     search_help_without_clients = ""
     #: What links of ours filter the list by, besides the filters that it offers.
     linked_by: ClassVar[tuple[str, ...]] = ()
+    #: With these a save is refused as a whole; they say why. The page then shows what is there now.
+    refusals: ClassVar[tuple[type[Exception], ...]] = ()
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """Only what a filter of the list, or a link of ours, asks for; everything else is answered with 400.
@@ -64,6 +66,7 @@ class BackOfficeAdmin(admin.ModelAdmin):
 
     def _parameters(self, item: Any) -> tuple[str, ...]:
         """The parameters that one item of `list_filter` puts into the list's URL."""
+        item = item[0] if isinstance(item, tuple) else item
         if not isinstance(item, str):
             return (item.parameter_name,)
         field: Any = get_fields_from_path(self.model, item)[-1]
@@ -94,6 +97,9 @@ class BackOfficeAdmin(admin.ModelAdmin):
         except IntegrityError:
             # Somebody else has just taken what only one row may have. Checked once more, the form says so itself.
             return self._save_page(request, object_id, form_url, extra_context)
+        except self.refusals as refusal:
+            self.message_user(request, f"Nothing was saved. {refusal}", messages.ERROR)
+            return redirect(request.get_full_path())
 
     def _save_page(self, request: HttpRequest, object_id: str | None, *args: Any) -> HttpResponse:
         with transaction.atomic():

@@ -10,6 +10,10 @@ from django.http import HttpRequest, QueryDict
 
 from notifier.wording import numbers
 
+#: Of parameters that filter by fields of clients.
+FIELD_PREFIX = "f."
+#: Of conditions that nobody saved: see `admin.clients.audience_lists`.
+CONDITIONS = "conditions"
 #: More ids than the ticks on one page of a list are not put into a URL.
 MAX_CHOSEN = 200
 
@@ -23,10 +27,15 @@ def read_ids(text: str, *, most: int) -> list[int]:
 def in_words(query: QueryDict, *, but: str = "") -> str:
     """How a list's query narrows it, for a record that is kept; empty where it does not. `but` names what to leave out.
 
-    What was searched for is left out too: it may be somebody's address, and no erasure would find it in a record.
+    What was searched for is left out too: it may be somebody's address, and no erasure would find it in a record. So is
+    what fields were asked for, which may be anything.
     """
     of_the_list = {but, "q", "o", "p", "e"}
-    filters = [f"{name}={value}"[:200] for name, value in query.items() if name not in of_the_list]
+    named = {name: value for name, value in query.items() if name not in of_the_list}
+    filters = [
+        name[:200] if name.startswith(FIELD_PREFIX) or name == CONDITIONS else f"{name}={value}"[:200]
+        for name, value in named.items()
+    ]
     return ", ".join([*filters, *(["what a search found"] if query.get("q") else [])])
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
+from notifier.admin.notifications import forms
 from notifier.messages.text_templates import TEMPLATES
 from notifier.models import Notification
 from notifier.wording import numbers
@@ -35,7 +36,7 @@ def chosen(request: HttpRequest, *, may_view: bool) -> Beginning | None:
     earlier = Notification.objects.filter(pk=number).first() if number is not None and may_view else None
     if earlier is None:
         return None
-    values = {name: getattr(earlier, name) for name in Notification.TEXTS}
+    values = {name: getattr(earlier, name) for name in Notification.TEXTS} | forms.fields_of(earlier.other_texts)
     return Beginning({"topic": earlier.topic_id, **values}, f"a copy of “{earlier}”", copied=earlier.pk)
 
 

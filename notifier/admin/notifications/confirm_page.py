@@ -11,7 +11,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -22,10 +22,14 @@ from notifier.admin.broadcasts.forms import SendForm
 from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.selection import read_ids
+from notifier.admin.notifications import audience_choice
 from notifier.broadcasts import lifecycle
+from notifier.broadcasts.lifecycle import AudienceSeen
 from notifier.forms import moments
 from notifier.models import Brand, Broadcast, Channel, Notification
+from notifier.models.broadcasts import BroadcastQuerySet
 from notifier.runtime import clock
+from notifier.saved_audiences.document import BrokenAudience, Document
 from notifier.staff import groups
 from notifier.wording import numbers
 
@@ -46,6 +50,8 @@ class SendRequest:
     again: bool
     #: The version of the brand that the page showed; None on a page of before there were brands.
     brand: str | None
+    #: The saved audience as the page showed it, or the conditions of a list; None: everybody on the topic.
+    audience: AudienceSeen | Document | None
 
 
 def read_send_request(posted: QueryDict) -> SendRequest | None:
@@ -59,7 +65,11 @@ def read_send_request(posted: QueryDict) -> SendRequest | None:
     seen = {pk: moment for pk, moment in read.items() if pk is not None and moment is not None}
     if not 0 < len(seen) == len(read) <= MAX_AT_ONCE:
         return None
-    return SendRequest(seen=seen, token=token, again=posted.get("again") == "on", brand=posted.get("brand_seen"))
+    audience = audience_choice.read_seen(posted)
+    if audience is None and posted.get(audience_choice.SEEN):
+        return None
+    again, brand = posted.get("again") == "on", posted.get("brand_seen")
+    return SendRequest(seen=seen, token=token, again=again, brand=brand, audience=audience)
 
 
 def confirm_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
@@ -76,7 +86,11 @@ def email_preview_page(model_admin: BackOfficeAdmin, request: HttpRequest, notif
     if not request.user.has_perm(groups.SEND_BROADCAST):
         raise PermissionDenied
     notification = get_object_or_404(Notification.objects.select_related("topic"), pk=notification_id)
-    return email_preview.page(request, notification)
+    try:
+        to = audience_choice.to_whom(request, audience_choice.asked_in_url(request.GET))
+    except BrokenAudience as broken:
+        raise Http404(str(broken)) from broken
+    return email_preview.page(request, notification, to.within)
 
 
 def to_page(model_admin: BackOfficeAdmin, ids: Sequence[int]) -> HttpResponseRedirect:
@@ -98,7 +112,13 @@ def _send(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
         return _sent(model_admin, request, made)
     found = list(Notification.objects.filter(pk__in=ids).select_related("topic"))
     may = request.user.has_perm(groups.SEND_CRITICAL)
-    sends, critical_sends = offers.sends(found, now=clock.now())
+    try:
+        seen = asked.audience
+        to = audience_choice.to_whom(request, seen.id if isinstance(seen, AudienceSeen) else seen)
+    except BrokenAudience as error:
+        model_admin.message_user(request, f"Nothing was sent. {error}", messages.ERROR)
+        return to_page(model_admin, ids)
+    sends, critical_sends = offers.sends(found, now=clock.now(), to=to)
     form = SendForm(request.POST, now=clock.now(), sends=sends, critical_sends=critical_sends, may_be_critical=may)
     if not form.is_valid():
         return _ask(model_admin, request, ids, "Nothing has been sent yet: check what is marked below.", form)
@@ -115,10 +135,11 @@ def _create(model_admin: BackOfficeAdmin, request: HttpRequest, asked: SendReque
             again=asked.again,
             options=form.options,
             brand_seen=asked.brand,
+            audience=asked.audience,
         )
     except lifecycle.SentRecently:
         return _ask(model_admin, request, list(asked.seen), RECENTLY, form, wrong="again")
-    except lifecycle.BroadcastError as refusal:
+    except (lifecycle.BroadcastError, BrokenAudience) as refusal:
         return _ask(model_admin, request, list(asked.seen), f"Nothing was sent. {refusal}", form)
     return _sent(model_admin, request, made)
 
@@ -158,12 +179,18 @@ def _ask(
         return redirect(model_admin.page_url("changelist"))
     topics = len({n.topic_id for n in found})
     later = deferred_counts.counted_url(request, is_long=deferred_counts.is_long(topics=topics))
-    offered = offers.of_notifications(notifications=found, now=clock.now(), counted=not later)
+    undone = None if request.method == "POST" else _undone(request).first()
+    choice = audience_choice.of_request(request, [n.pk for n in found], counted=not later, undone=undone)
+    if choice.problem:
+        model_admin.message_user(request, choice.problem, messages.ERROR)
+        return to_page(model_admin, ids)
+    offered = offers.of_notifications(notifications=found, now=clock.now(), counted=not later, to=choice.to)
     what = "this notification" if len(found) == 1 else f"these {len(found)} notifications"
     page = {
         "title": f"Broadcast {what}?",
         "counting": later,
         "offers": offered,
+        "choice": choice,
         **({} if later else _counts(request, offered, form)),
         "earlier": [broadcast for offer in offered for broadcast in offer.earlier],
         "token": uuid.uuid4(),
@@ -200,9 +227,13 @@ def _counts(request: HttpRequest, offered: Sequence[offers.Offer], form: SendFor
 
 def _chosen_before(request: HttpRequest) -> dict[str, Any]:
     """What the reader had chosen for a broadcast of theirs that they have undone; nothing where there is none."""
+    return {**(_undone(request).values("expires_at", "is_critical").first() or {})}
+
+
+def _undone(request: HttpRequest) -> BroadcastQuerySet:
+    """The reader's own broadcast that the URL names as undone."""
     undone = numbers.read_id(request.GET.get(UNDONE, "")) or 0
-    mine = Broadcast.objects.filter(pk=undone, created_by=request.user.pk)
-    return {**(mine.values("expires_at", "is_critical").first() or {})}
+    return Broadcast.objects.filter(pk=undone, created_by=request.user.pk)
 
 
 def _asked_ids(request: HttpRequest) -> list[int]:

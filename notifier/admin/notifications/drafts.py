@@ -4,18 +4,23 @@ Nothing of it is stored.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db.models.functions import Length
 
+from notifier.addresses import phones
 from notifier.admin.broadcasts import email_preview
 from notifier.admin.broadcasts.email_preview import NOBODY
 from notifier.admin.lists import search
+from notifier.admin.notifications import forms
 from notifier.audience import reachable
-from notifier.messages import email, fill_ins, lines, markdown, placeholders, sms_segments
+from notifier.languages import offered
+from notifier.messages import email, fill_ins, lines, markdown, placeholders, sms_segments, variants
+from notifier.messages.variants import Chosen, Completeness, Texts
 from notifier.models import Brand, Channel, Client, Notification, Topic
 from notifier.models.notifications import text_mistakes
+from notifier.policies import client_values
 from notifier.wording import numbers
 
 #: Clients offered while a name is typed.
@@ -33,10 +38,12 @@ class Draft:
     preheader: str
     email_body: str
     sms_body: str
+    #: In other languages, by language.
+    variants: Mapping[str, Texts] = field(default_factory=dict)
 
     @classmethod
     def of(cls, notification: Notification) -> "Draft":
-        return cls(notification.topic, *(getattr(notification, name) for name in _TEXTS))
+        return cls._of(notification.topic, notification.own_texts, _offered(notification.other_texts))
 
     @classmethod
     def read(cls, posted: Mapping[str, str]) -> "Draft":
@@ -48,12 +55,34 @@ class Draft:
             placeholders.tidied(posted.get(name, "")[: markdown.MAX_LETTERS + 1])
             for name in _TEXTS
         ]
-        return cls(topic, *texts)
+        return cls._of(topic, Texts(*texts), forms.read_variants(posted, most=markdown.MAX_LETTERS + 1))
+
+    @classmethod
+    def _of(cls, topic: Topic | None, own: Texts, others: Mapping[str, Texts]) -> "Draft":
+        return cls(topic, own.subject, own.preheader, own.email_body, own.sms_body, others)
 
     @classmethod
     def read_values(cls, values: Mapping[str, Any]) -> "Draft":
         """What the form of a new one begins with."""
         return cls.read({name: str(value) for name, value in values.items() if value is not None})
+
+    @property
+    def own_texts(self) -> Texts:
+        return Texts(self.subject, self.preheader, self.email_body, self.sms_body)
+
+    def chosen(self, channel: Channel, language: str | None) -> Chosen:
+        """The text that a client of this language would get."""
+        return variants.choose(own=self.own_texts, others=self.variants, channel=channel.value, language=language)
+
+    @property
+    def completeness(self) -> list[Completeness]:
+        return variants.completeness(own=self.own_texts, others=self.variants)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All that some client would read of it."""
+        others = (text for channel in Channel for text in variants.sent(self.variants, channel.value))
+        return (self.subject, self.preheader, self.email_body, self.sms_body, *others)
 
     @property
     def topic_name(self) -> str:
@@ -63,14 +92,30 @@ class Draft:
     def mistakes(self) -> dict[str, list[str]]:
         """What would be refused when it is saved, by the text's name; a text that is not written yet is no mistake."""
         found = text_mistakes(**{name: getattr(self, name) for name in _TEXTS})
-        return {_TEXTS[name]: sentences for name, sentences in found.items()}
+        said = {_TEXTS[name]: sentences for name, sentences in found.items()}
+        for code, texts in self.variants.items():
+            theirs = text_mistakes(**{name: getattr(texts, name) for name in _TEXTS})
+            if not texts.subject:
+                theirs.pop("subject", None)
+            said |= {f"{_TEXTS[name]} ({offered.name(code)})": sentences for name, sentences in theirs.items()}
+        return said
 
     @property
     def warnings(self) -> dict[str, list[str]]:
         """What may go out and is hardly meant, by the text's name."""
         found = {name: fill_ins.warnings(getattr(self, name)) for name in _TEXTS}
         found["email_body"] = [*markdown.warnings(self.email_body), *found["email_body"]]
-        return {_TEXTS[name]: sentences for name, sentences in found.items() if sentences}
+        said = {_TEXTS[name]: sentences for name, sentences in found.items() if sentences}
+        for code, texts in self.variants.items():
+            theirs = {name: fill_ins.warnings(getattr(texts, name)) for name in _TEXTS}
+            theirs["email_body"] = [*markdown.warnings(texts.email_body), *theirs["email_body"]]
+            name_of = f"({offered.name(code)})"
+            said |= {f"{_TEXTS[name]} {name_of}": sentences for name, sentences in theirs.items() if sentences}
+        return said
+
+
+def _offered(texts: Mapping[str, Texts]) -> dict[str, Texts]:
+    return {code: one for code, one in texts.items() if code in offered.codes()}
 
 
 EMPTY = Draft(None, "", "", "", "")
@@ -84,9 +129,30 @@ class Reader:
     #: A sentence that says who that is and why.
     words: str
     client: Client | None = None
+    #: In which they are written to.
+    language: str | None = None
+
+    def values(self, draft: Draft, channel: Channel = Channel.EMAIL) -> dict[str, str]:
+        """What takes the place of the draft's placeholders, as this reader reads it."""
+        return client_values.of_client(
+            self.client or email_preview.nobody(),
+            topic=draft.topic_name,
+            keys=placeholders.used(*draft.texts),
+            language=self.language,
+            channel=channel,
+        )
 
 
-def find_reader(*, term: str, topic: Topic | None, may_see_clients: bool) -> Reader:
+def in_language(reader: Reader, draft: Draft, language: str) -> Reader:
+    """The same reader, as if they were written to in this language, with a sentence where there is no text in it."""
+    name, default = offered.name(language), offered.name(offered.default())
+    used = [channel for channel in Channel if draft.chosen(channel, None).texts.missing(channel.value) == []]
+    instead = [one.in_words for one in used if draft.chosen(one, language).language != language]
+    words = f" In {name}: {' and '.join(instead)} not complete, so the {default} text is sent." if instead else ""
+    return replace(reader, language=language, words=f"{reader.words}{words}")
+
+
+def find_reader(*, term: str, draft: Draft, may_see_clients: bool) -> Reader:
     """The first client that the term finds; if there is none, a client who would get it; else an invented one."""
     if not may_see_clients:
         return Reader(
@@ -98,22 +164,43 @@ def find_reader(*, term: str, topic: Topic | None, may_see_clients: bool) -> Rea
         others = " This is the first of several clients found." if len(found) > 1 else ""
         return Reader(first.name, f"Shown for {_called(first)}.{others}", first)
     missed = f"No client found for “{term}”. " if term else ""
-    sample = _sample(topic) if topic else None
+    sample = _sample(draft) if draft.topic else None
     if sample is None:
         return Reader(NOBODY, f"{missed}Shown for {NOBODY}, a made-up client.")
     return Reader(sample.name, f"{missed}Shown for {_called(sample)}, who would get it.", sample)
+
+
+def lacks(*, draft: Draft, reader: Reader) -> list[str]:
+    """A sentence for each value that the draft needs and that this reader lacks."""
+    values = reader.values(draft)
+    return [
+        f"{reader.name} has no {placeholders.in_words(key)}, and would be skipped. Clients without one get the text if "
+        f"you add a fallback: {placeholders.with_example(key)}."
+        for key in placeholders.needed(*draft.texts)
+        if not values[key]
+    ]
 
 
 def clients_found(term: str) -> list[Client]:
     return search.first_by_name(term, most=OFFERED) if term.strip() else []
 
 
-def _sample(topic: Topic) -> Client | None:
-    return next(filter(None, (reachable.sample(topic=topic, channel=channel) for channel in Channel)), None)
+def _sample(draft: Draft) -> Client | None:
+    """One who has a value for every placeholder, if there is one."""
+    topic = draft.topic
+    needed = client_values.missable(placeholders.needed(*draft.texts))
+    if topic is None:
+        return None
+    found = (
+        reachable.sample(topic=topic, channel=channel, needed=keys)
+        for keys in ((needed, ()) if needed else ((),))
+        for channel in Channel
+    )
+    return next(filter(None, found), None)
 
 
 def _called(client: Client) -> str:
-    return f"{client.name} ({client.email or client.phone})"
+    return f"{client.name} ({client.email or phones.spaced(str(client.phone))})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,17 +221,24 @@ class Shown:
 
 
 def show(*, draft: Draft, reader: Reader) -> Shown:
-    values = placeholders.values(name=reader.name, topic=draft.topic_name)
+    values = reader.values(draft)
+    chosen = draft.chosen(Channel.EMAIL, reader.language)
+    texts, sms = chosen.texts, draft.chosen(Channel.SMS, reader.language).texts
     rendered = email.render(
-        subject=draft.subject, preheader=draft.preheader, body=draft.email_body, brand=Brand.objects.look()
+        subject=texts.subject,
+        preheader=texts.preheader,
+        body=texts.email_body,
+        brand=Brand.objects.look(),
+        language=chosen.language,
+        reader=reader.language,
     )
     link_token = email_preview.test_token(draft.topic)
     return Shown(
-        subject=lines.one_line(placeholders.render(draft.subject, values)),
-        preheader=lines.one_line(placeholders.render(draft.preheader, values)),
-        html=rendered.html_for(values, link_token) if draft.email_body else "",
-        text=rendered.text_for(values, link_token) if draft.email_body else "",
-        sms=placeholders.sms(draft.sms_body, values),
+        subject=lines.one_line(placeholders.render(texts.subject, values)),
+        preheader=lines.one_line(placeholders.render(texts.preheader, values)),
+        html=rendered.html_for(values, link_token) if texts.email_body else "",
+        text=rendered.text_for(values, link_token) if texts.email_body else "",
+        sms=placeholders.sms(sms.sms_body, reader.values(draft, Channel.SMS), reader=reader.language),
         link_token=link_token,
         list_id=draft.topic.slug if draft.topic else "",
     )
@@ -176,25 +270,38 @@ class SmsLength:
     #: The longest name of all clients, and the largest size of the SMS for a name of that length: where all characters
     #: are in GSM-7, and where some are not.
     longest_name: str
+    #: Its placeholders that are fields: how long their values get, this page does not ask of all clients.
+    fields: tuple[str, ...]
     within: sms_segments.SmsSize
     beyond: sms_segments.SmsSize
 
     @property
     def names_someone(self) -> bool:
-        return self.within != self.beyond or self.within != self.size
+        return not self.fields and (self.within != self.beyond or self.within != self.size)
+
+    @property
+    def fields_in_words(self) -> str:
+        return " and ".join(map(placeholders.in_words, self.fields))
 
 
 def sms_length(*, draft: Draft, reader: Reader) -> SmsLength:
-    nobody = {"name": "", "first_name": "", "topic": draft.topic_name}
-    text = sms_segments.beyond_gsm(placeholders.sms(draft.sms_body, nobody))
-    shown = placeholders.sms(draft.sms_body, placeholders.values(name=reader.name, topic=draft.topic_name))
+    body, nobody = (
+        draft.chosen(Channel.SMS, reader.language).texts.sms_body,
+        placeholders.values(topic=draft.topic_name),
+    )
+    text = sms_segments.beyond_gsm(placeholders.sms(body, nobody, reader=reader.language))
+    values = reader.values(draft, Channel.SMS)
+    shown = placeholders.sms(body, values, reader=reader.language)
     longest = _longest_name()
-    within, beyond = sms_segments.upper_bounds(draft.sms_body, longest_name=len(longest), topic=draft.topic_name)
+    within, beyond = sms_segments.upper_bounds(
+        body, longest_name=len(longest), topic=draft.topic_name, reader=reader.language
+    )
     return SmsLength(
         size=sms_segments.measure(shown),
         forced_by_text=[sms_segments.describe(char) for char in text],
         forced_by_name=[sms_segments.describe(char) for char in sms_segments.beyond_gsm(shown) if char not in text],
         longest_name=longest,
+        fields=tuple(key for key in placeholders.used(body) if key not in placeholders.PLACEHOLDERS),
         within=within,
         beyond=beyond,
     )

@@ -26,14 +26,18 @@ from notifier.admin.notifications import (
     drafts,
     duplicate,
     handing_over,
+    hard_readers,
     pictures,
+    placeholder_fields,
     send_test,
     unsaved,
 )
 from notifier.admin.notifications.confirm_page import MAX_AT_ONCE
 from notifier.admin.notifications.drafts import Draft
 from notifier.admin.notifications.forms import NotificationForm
+from notifier.admin.notifications.versions import ChangesByLanguage
 from notifier.broadcasts import approvals
+from notifier.languages import offered
 from notifier.messages import placeholders
 from notifier.messages.text_templates import TEMPLATES
 from notifier.models import Broadcast, Channel, Notification
@@ -73,9 +77,12 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
     object_history_template = "admin/notifier/notification/history.html"
     object_history_list_template = "admin/notifier/notification/earlier_versions.html"
 
+    def history_form_view_title(self, request: HttpRequest, obj: Any) -> str:
+        return f"Earlier version of {obj}"
+
     def get_urls(self) -> list[URLPattern]:
         framed = email_preview.POLICY
-        preview = confirm_page.email_preview_page
+        preview, hard = confirm_page.email_preview_page, hard_readers.hard_readers_page
         return [
             page(self, confirm_page.confirm_page, name="broadcast", route="broadcast/"),
             page(self, preview, name="email_preview", route="<int:notification_id>/email/", policy=framed),
@@ -84,6 +91,7 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
             page(self, unsaved.keep_page, name="keep", route="unsaved/"),
             page(self, unsaved.discard_page, name="discard", route="unsaved/discard/"),
             page(self, draft_pages.readers_page, name="readers", route="readers/"),
+            page(self, hard, name="hard_readers", route="hard-readers/", policy=draft_pages.POLICY),
             page(self, pictures.pictures_page, name="pictures", route="pictures/"),
             page(self, send_test.send_test_page, name="test", route="test/<str:name>/", policy=framed),
             page(self, duplicate.duplicate_page, name="duplicate", route="<path:object_id>/duplicate/"),
@@ -164,7 +172,11 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
             "channels": list(Channel),
             "screens": draft_pages.SCREENS.items(),
             "placeholders": placeholders.as_written(),
+            "field_placeholders": placeholders.as_written(placeholder_fields.meanings()),
+            "fallback": placeholders.Use("first_name", placeholders.FALLBACK),
             "formats": FORMATS,
+            "languages": offered.choices() if len(offered.codes()) > 1 else [],
+            "default_language": offered.name(offered.default()),
             # Whoever has written one begins the next from a copy.
             "show_save_and_add_another": False,
             "search_help": search.HELP,
@@ -211,7 +223,7 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         """Saves, and in the same transaction gives the new text to broadcasts that wait for approval."""
         was_ready = change and statuses.is_ready(notification_id=obj.pk)
         super().save_model(request, obj, form, change)
-        usage.keep_those_in(obj.email_body)
+        usage.keep_those_in(obj.email_body, *(texts.email_body for texts in obj.other_texts.values()))
         unsaved.saved(request, obj if change else None)
         if not change:
             return
@@ -244,6 +256,9 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         return handing_over.after_save(self, request, obj) or super().response_change(request, obj)
 
     # --- Its history ---
+    def get_historical_record_context_helper(self, request: HttpRequest, historical_record: Any) -> ChangesByLanguage:
+        return ChangesByLanguage(self.model, historical_record)
+
     def revert_disabled(self, request: HttpRequest, obj: Any = None) -> bool:
         return not self.has_change_permission(request, obj)
 

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from notifier.addresses import phones
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.notifications import draft_pages, drafts
 from notifier.admin.notifications.drafts import Draft
@@ -105,7 +106,7 @@ def _chosen(request: HttpRequest) -> list[User]:
 def _called(user: User, by: User, channel: Channel) -> str:
     """Oneself by the address; a colleague by name, because seeing their address takes a permission of its own."""
     if user == by:
-        return test_sends.address_of(user=user, channel=channel)
+        return phones.spaced(test_sends.address_of(user=user, channel=channel))
     return user.get_full_name() or user.get_username()
 
 
@@ -149,7 +150,7 @@ def _suppressed(channel: Channel, address: str) -> SafeString:
     return format_html(
         "{} is suppressed, so tests can’t be sent to it either. Set another {} under "
         '<a href="{}" target="_blank" rel="noopener">Your account</a>.',
-        address,
+        phones.spaced(address),
         channel.address_in_words,
         reverse("admin:account"),
     )

@@ -8,7 +8,9 @@ from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 
 from notifier.admin.lists.base import GuardedDeleteAdmin
+from notifier.fields import usage
 from notifier.models import Broadcast, Notification, Topic
+from notifier.saved_audiences import saving
 
 
 @admin.register(Topic)
@@ -36,6 +38,8 @@ class TopicAdmin(GuardedDeleteAdmin):
             return f"{obj} can’t be deleted, because it has notifications. You can rename it instead."
         if obj.preferences.exists():
             return f"{obj} can’t be deleted, because clients have made choices about it. You can rename it instead."
+        if uses := list(saving.uses(obj)):
+            return f"{obj} can’t be deleted, because it is used by {usage.in_words(uses)}. You can rename it instead."
         return ""
 
 

@@ -13,8 +13,10 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
 from notifier.admin.lists.base import BackOfficeAdmin
+from notifier.admin.notifications import forms as forms_of_notifications
 from notifier.admin.notifications.drafts import Draft
 from notifier.forms import stale_forms
+from notifier.messages import variants
 from notifier.models import Notification, UnsavedText
 from notifier.notifications import unsaved_texts
 from notifier.runtime import clock
@@ -52,7 +54,7 @@ def in_form(form: type[forms.ModelForm], request: HttpRequest, notification: Not
     kept = _find(request, notification) if request.method == "GET" and _asks_for_them(request) else None
     if kept is None:
         return form
-    values: dict[str, Any] = {name: getattr(kept, name) for name in _FORM_FIELDS}
+    values = _values(kept)
     if notification is not None and kept.seen:
         # What the page showed then: whatever others have saved since is compared with it.
         values[stale_forms.FIELD] = kept.seen
@@ -66,7 +68,14 @@ def in_form(form: type[forms.ModelForm], request: HttpRequest, notification: Not
 
 
 def draft_of(kept: UnsavedText) -> Draft:
-    return Draft.read({name: getattr(kept, name) for name in _FORM_FIELDS})
+    return Draft.read(_values(kept))
+
+
+def _values(kept: UnsavedText) -> dict[str, str]:
+    """By the names of the form's fields."""
+    return {name: getattr(kept, name) for name in _FORM_FIELDS} | forms_of_notifications.fields_of(
+        variants.read(kept.variants)
+    )
 
 
 def keep_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
@@ -109,7 +118,12 @@ def _keep(user: User, notification: Notification | None, posted: Mapping[str, st
         unsaved_texts.keep(
             user=user,
             notification_id=pk,
-            texts={name: posted.get(name, "") for name in Notification.TEXTS},
+            texts={name: posted.get(name, "") for name in Notification.TEXTS}
+            | {
+                "variants": variants.write(
+                    forms_of_notifications.read_variants(posted, most=unsaved_texts.MAX_LETTERS + 1)
+                )
+            },
             topic=posted.get("topic", ""),
             seen=posted.get(stale_forms.FIELD, ""),
             now=now,
@@ -123,7 +137,7 @@ def _is_saved(notification: Notification | None, posted: Mapping[str, str]) -> b
     """Whether the texts say what is saved, or nothing at all."""
     draft = Draft.read(posted)
     if notification is None:
-        return not any(getattr(draft, name) for name in Notification.TEXTS)
+        return not draft.variants and not any(getattr(draft, name) for name in Notification.TEXTS)
     return draft == Draft.of(notification)
 
 

@@ -22,6 +22,11 @@ from notifier.wording.badges import badge
 from notifier.wording.model_names import NOTHING, one
 
 
+def _in_words(moment: datetime | None) -> str:
+    """In words here: of what a method returns, the page of one row would show a moment as Python writes it."""
+    return date_format(timezone.localtime(moment), "DATETIME_FORMAT") if moment else NOTHING
+
+
 class LogInAdmin(ReadOnlyAdmin):
     """Page titles in words that staff use; the names of django-axes are technical."""
 
@@ -89,9 +94,8 @@ class AccessAttemptAdmin(LogInAdmin):
         return int(attempt.failures_since_start)
 
     @admin.display(description="last attempt")
-    def last_try(self, attempt: AccessAttempt) -> datetime:
-        moment: datetime = attempt.attempt_time
-        return moment
+    def last_try(self, attempt: AccessAttempt) -> str:
+        return _in_words(attempt.attempt_time)
 
     @admin.display(description="status")
     def state(self, attempt: AccessAttempt) -> SafeString:
@@ -123,14 +127,12 @@ class AccessLogAdmin(LogInAdmin):
     fields = list_display
 
     def named(self, obj: AccessLog) -> str:
-        return f"{obj.username}, {date_format(timezone.localtime(obj.attempt_time), 'j M Y, H:i')}"
+        return f"{obj.username}, {_in_words(obj.attempt_time)}"
 
     @admin.display(description="logged in")
-    def came(self, obj: AccessLog) -> datetime:
-        moment: datetime = obj.attempt_time
-        return moment
+    def came(self, obj: AccessLog) -> str:
+        return _in_words(obj.attempt_time)
 
     @admin.display(description="logged out")
-    def left(self, obj: AccessLog) -> datetime | None:
-        moment: datetime | None = obj.logout_time
-        return moment
+    def left(self, obj: AccessLog) -> str:
+        return _in_words(obj.logout_time)

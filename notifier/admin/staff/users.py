@@ -14,9 +14,10 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from notifier.admin.lists.base import BackOfficeAdmin
+from notifier.admin.staff.user_forms import LABELS, AddUserForm, SetPasswordForm, UserForm
 from notifier.forms.phone_fields import PhoneField
 from notifier.forms.stale_forms import SeenField, StaleModelForm
-from notifier.models import Profile
+from notifier.models import Profile, typed_phones
 from notifier.staff import groups, timezones
 from notifier.wording.badges import BLANK, badge
 from notifier.wording.model_names import NOTHING, one
@@ -43,6 +44,17 @@ def what_it_allows(permission: Permission) -> str:
     return str(dict(model._meta.permissions).get(permission.codename, permission.name))
 
 
+def named(field_name: str) -> type[admin.BooleanFieldListFilter]:
+    """The filter of a field under the name that the form gives it."""
+
+    class Named(admin.BooleanFieldListFilter):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.title = LABELS[field_name].lower()
+
+    return Named
+
+
 class ProfileForm(StaleModelForm):
     seen = SeenField()
     time_zone = forms.ChoiceField(required=False, choices=timezones.zone_choices)
@@ -51,6 +63,12 @@ class ProfileForm(StaleModelForm):
         model = Profile
         fields = ("phone", "time_zone")
         field_classes: ClassVar[dict[str, Any]] = {"phone": PhoneField}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # A reader's form has no fields.
+        if phone := self.fields.get("phone"):
+            phone.help_text = f"Test SMS are sent here. {typed_phones.how_to_write()}"
 
 
 class ProfileInline(admin.StackedInline):
@@ -66,9 +84,12 @@ class ProfileInline(admin.StackedInline):
 
 @admin.register(User)
 class UserAdmin(BackOfficeAdmin, StockUserAdmin):
+    form = UserForm
+    add_form = AddUserForm
+    change_password_form = SetPasswordForm
     inlines = (ProfileInline,)
     list_display = ("username", "full_name", "address", "in_groups", "state", "last_in")
-    list_filter = ("is_active", "is_superuser", "groups")
+    list_filter = (("is_active", named("is_active")), ("is_superuser", named("is_superuser")), "groups")
     ordering = ("username",)
     sortable_by = ("username",)
     filter_horizontal = ()
@@ -79,8 +100,8 @@ class UserAdmin(BackOfficeAdmin, StockUserAdmin):
             "Access",
             {
                 "fields": ("is_active", "is_staff", "groups", "is_superuser"),
-                "description": "docs/rights.md lists what each group can do. A user in several groups can do what any "
-                "of them can.",
+                "description": "The page of a group lists what it can do. A user in several groups can do what any of "
+                "them can.",
             },
         ),
         ("Individual permissions", {"fields": ("user_permissions",), "classes": ("collapse",)}),
@@ -99,8 +120,6 @@ class UserAdmin(BackOfficeAdmin, StockUserAdmin):
         # Ticks instead of the stock pair of lists, which nobody can use who does not see it.
         kwargs["widget"] = forms.CheckboxSelectMultiple
         field = super().formfield_for_manytomany(db_field, request, **kwargs)
-        if field and db_field.name == "groups":
-            field.help_text = ""
         return without_apps(field, db_field)
 
     @admin.display(description="name")

@@ -1,10 +1,12 @@
 """What each column means: guessed from the header, and checked before a row is read."""
 
+import dataclasses
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from notifier.fields.definitions import Definition
 from notifier.models import Channel
 
 #: The channels, as the meaning of a column names them.
@@ -19,13 +21,17 @@ REPORT_HEADERS = (LINE_HEADER, WHY_HEADER, "Why it was not taken")
 
 NOTHING = ""
 FIELDS = {
-    "name": "Name",
+    "name": "Full name",
     "first_name": "First name",
     "last_name": "Last name",
     "email": "E-mail address",
     "phone": "Phone number",
+    "language": "Language",
     "time_zone": "Time zone",
+    "tags": "Tags, separated by commas or semicolons",
 }
+#: Before the key of a field that staff defined. No topic's short name has such a character.
+FIELD_PREFIX = "field:"
 
 _SYNONYMS = {
     "name": "name fullname clientname client customer contact displayname nom nome nombre naam kunde kundenname",
@@ -37,7 +43,10 @@ _SYNONYMS = {
     "phone": "phone phonenumber mobile mobilephone mobilenumber mobilphone cell cellphone tel telephone "
     "telephonenumber telefon telefonnummer handy handynummer mobil mobilnummer mobiltelefon gsm telefono movil "
     "portable telefoon sms smsnumber phone1value phone1",
+    "language": "language lang languagecode locale preferredlanguage clientlanguage sprache muttersprache "
+    "korrespondenzsprache langue idioma lengua lingua taal",
     "time_zone": "timezone tz zone zeitzone fuseauhoraire zonahoraria tijdzone",
+    "tags": "tag tags taglist keywords",
 }
 #: Columns of address books, which count where there is no better one: Outlook's and CiviCRM's.
 _SECOND_BEST = {
@@ -84,9 +93,16 @@ class MappingError(Exception):
         self.column = column
 
 
-def choices(topics: Iterable[TopicRef]) -> dict[str, str]:
-    """The meanings that a column may have, with their names on the screen."""
+def field_meaning(definition: Definition) -> str:
+    """As `arrange` reads it: field:member_since."""
+    return f"{FIELD_PREFIX}{definition.key}"
+
+
+def choices(topics: Iterable[TopicRef], fields: Iterable[Definition] = ()) -> dict[str, str]:
+    """The meanings that a column may have, with their names on the screen. `fields`: those that staff defined."""
     found = {NOTHING: "Don’t import", **FIELDS}
+    for definition in fields:
+        found[field_meaning(definition)] = f"{definition.label} ({definition.field.get_kind_display().lower()})"
     for topic in topics:
         found[f"{topic.slug}.{EMAIL}"] = f"{topic.name}: by e-mail"
         found[f"{topic.slug}.{SMS}"] = f"{topic.name}: by SMS"
@@ -95,12 +111,19 @@ def choices(topics: Iterable[TopicRef]) -> dict[str, str]:
 
 
 # --- Guessing ---------------------------------------------------------------------------------------------------------
-def guess(header: Sequence[str], topics: Sequence[TopicRef]) -> list[str]:
-    """The most likely meaning of each column. No meaning is given twice: the first column that fits gets it."""
+def guess(header: Sequence[str], topics: Sequence[TopicRef], fields: Iterable[Definition] = ()) -> list[str]:
+    """The most likely meaning of each column, of which `arrange` accepts all together.
+
+    No meaning is given twice: the first column that fits gets it.
+    """
     meanings: list[str] = []
+    defined = list(fields)
+    by_name = {name: field_meaning(one) for one in reversed(defined) for name in names_of(one)}
+    known = choices(topics, defined)
     for name in header:
-        meaning = _meaning(name, topics)
+        meaning = _meaning(name, topics, by_name, known)
         meanings.append(NOTHING if meaning in meanings else meaning)
+    meanings = _with_one_column_a_channel(meanings, header, topics)
     for field, words in _SECOND_BEST.items():
         for column, name in enumerate(header):
             if field not in meanings and not meanings[column] and plain(name) in words.split():
@@ -108,22 +131,54 @@ def guess(header: Sequence[str], topics: Sequence[TopicRef]) -> list[str]:
     return with_one_name(meanings)
 
 
+def _with_one_column_a_channel(meanings: Sequence[str], header: Sequence[str], topics: Sequence[TopicRef]) -> list[str]:
+    """A column of both channels gives way to one that names its channel.
+
+    Beside a column for SMS alone, one that is called as the topic and names no channel is the one for e-mail. Nothing
+    tells what any other is: staff choose it.
+    """
+    found = list(meanings)
+    for topic in topics:
+        by_email, by_sms, both = (f"{topic.slug}.{channel}" for channel in (EMAIL, SMS, BOTH))
+        if both not in found or not {by_email, by_sms} & set(found):
+            continue
+        column = found.index(both)
+        is_the_other = by_email not in found and _is_called(header[column], topic)
+        found[column] = by_email if is_the_other else NOTHING
+    return found
+
+
+def _is_called(name: str, topic: TopicRef) -> bool:
+    """Whether the header is the topic's name, and no word of a channel beside it."""
+    rests = (_without(_words(name), _words(called)) for called in (topic.name, topic.slug))
+    return any(rest is not None and set(rest) <= _FILLERS for rest in rests)
+
+
 def with_one_name(meanings: Sequence[str]) -> list[str]:
-    """Beside a last name alone "Name" is the first name, and the other way round; beside both it says nothing new."""
+    """Beside a last name alone "Name" is the first name, and the other way round.
+
+    Beside both it is the full name, which counts for those of whom neither is known.
+    """
     has_first, has_last = "first_name" in meanings, "last_name" in meanings
-    if not (has_first or has_last):
+    if has_first == has_last:
         return list(meanings)
-    instead = NOTHING if has_first and has_last else "first_name" if has_last else "last_name"
+    instead = "first_name" if has_last else "last_name"
     return [instead if meaning == "name" else meaning for meaning in meanings]
 
 
-def _meaning(name: str, topics: Sequence[TopicRef]) -> str:
+def names_of(definition: Definition) -> list[str]:
+    """How a column of this field may be called, as `plain` writes it."""
+    return [name for name in (plain(definition.label), plain(definition.key)) if name]
+
+
+def _meaning(name: str, topics: Sequence[TopicRef], by_name: Mapping[str, str], known: Mapping[str, str]) -> str:
+    """`by_name`: the fields that staff defined. A name that addresses have everywhere is never theirs."""
     if name in REPORT_HEADERS:
         return NOTHING
-    if name.strip().casefold() in choices(topics):
+    if name.strip().casefold() in known:
         return name.strip().casefold()
     words = _words(name)
-    if field := _field(words):
+    if field := _field(words) or by_name.get("".join(words), NOTHING):
         return field
     # The longest first: "New listings" is not about "Listings".
     for topic in sorted(topics, key=lambda one: len(one.name), reverse=True):
@@ -178,6 +233,8 @@ class Layout:
     fields: Mapping[str, int]
     #: The columns about a topic: position, channel, and what the cell is about.
     consents: Sequence[tuple[int, str, ConsentColumn]]
+    #: The columns of fields that staff defined, by their position.
+    values: Mapping[int, Definition] = dataclasses.field(default_factory=dict)
     #: The country of phone numbers without a country code; without it they are refused.
     region: str | None = None
 
@@ -191,25 +248,44 @@ def spread(channel: str, consent: ConsentColumn) -> Iterator[ConsentColumn]:
     yield from (ConsentColumn(consent.topic, one) for one in (CHANNELS if channel == BOTH else (channel,)))
 
 
-def arrange(meanings: Sequence[str], topics: Sequence[TopicRef], *, region: str | None = None) -> Layout:
-    """Raises `MappingError` where a meaning is unknown or given twice, or no column identifies the client."""
+def arrange(
+    meanings: Sequence[str],
+    topics: Sequence[TopicRef],
+    defined: Iterable[Definition] = (),
+    *,
+    region: str | None = None,
+) -> Layout:
+    """Raises `MappingError` where a meaning is unknown or given twice, or no column identifies the client.
+
+    `defined`: the fields that staff defined and that take values.
+    """
     by_slug = {topic.slug: topic for topic in topics}
-    labels = choices(topics)
+    by_meaning = {field_meaning(one): one for one in defined}
+    labels = choices(topics, by_meaning.values())
     fields: dict[str, int] = {}
+    values: dict[int, Definition] = {}
     consents: list[tuple[int, str, ConsentColumn]] = []
     for column, meaning in enumerate(meanings):
         if meaning not in labels:
-            raise MappingError(f"“{meaning}” is not something a column can contain.", column=column)
+            raise MappingError(_unknown(meaning), column=column)
         if meaning in fields or (meaning in meanings[:column] and meaning):
             text = f"Two columns are matched to “{labels[meaning]}”. Keep one, and don’t import the other."
             raise MappingError(text, column=column)
         slug, dot, channel = meaning.rpartition(".")
-        if dot:
+        if meaning in by_meaning:
+            values[column] = by_meaning[meaning]
+        elif dot:
             consents.append((column, channel, ConsentColumn(by_slug[slug].pk, channel)))
         elif meaning:
             fields[meaning] = column
     _check(fields, consents, topics)
-    return Layout(fields=fields, consents=consents, region=region)
+    return Layout(fields=fields, consents=consents, values=values, region=region)
+
+
+def _unknown(meaning: str) -> str:
+    if meaning.startswith(FIELD_PREFIX):
+        return f"There is no field “{meaning.removeprefix(FIELD_PREFIX)}”, or it was retired. Choose again."
+    return f"“{meaning}” is not something a column can contain."
 
 
 def _check(
@@ -218,8 +294,8 @@ def _check(
     if "email" not in fields and "phone" not in fields:
         text = "Choose the column with the e-mail address or phone number. These are used to find clients."
         raise MappingError(text, column=0)
-    if "name" in fields and ("first_name" in fields or "last_name" in fields):
-        text = "Use one column for the name, or two for the first name and last name, not both."
+    if "name" in fields and ("first_name" in fields) != ("last_name" in fields):
+        text = "Beside the full name, choose the columns of both the first name and the last name, or of neither."
         raise MappingError(text, column=fields["name"])
     consent_columns = [one for _, channel, consent in consents for one in spread(channel, consent)]
     for topic in topics:

@@ -1,17 +1,20 @@
-"""What a column is by what stands in it, where its name does not tell: an address, a number, a time zone.
+"""What a column is by what stands in it, where its name does not tell: an address, a number, a time zone, a language.
 
 Only the first rows are looked at. Consent is never told by contents: a yes says nothing of what it is to.
 """
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 
 from notifier.addresses import emails, phones
 from notifier.clients.imports import columns
 from notifier.clients.imports.columns import NOTHING
 from notifier.clients.imports.rows import WISHES, read_time_zone
+from notifier.fields.definitions import Definition
 from notifier.files.base import Table
+from notifier.languages import offered
+from notifier.values.base import CELL
 
 #: So many rows are looked at, and no longer cell.
 MAX_ROWS = 50
@@ -22,6 +25,8 @@ SHARE = 0.6
 MIN_LETTERS, LIKENESS = 5, 0.85
 #: A number in one of these takes no SMS.
 _NO_PHONES = frozenset({"fax", "telefax", "homefax", "workfax", "businessfax"})
+#: Their contents may be called as a language is, and say something else.
+_NO_LANGUAGES = frozenset("country countrycode land pays pais nationality nation region market state".split())
 _DIGITS = frozenset("0123456789")
 
 
@@ -36,11 +41,16 @@ def sample(table: Table) -> list[list[str]]:
 
 
 def complete(
-    meanings: Sequence[str], header: Sequence[str], sampled: Sequence[Sequence[str]], *, region: str | None
+    meanings: Sequence[str],
+    header: Sequence[str],
+    sampled: Sequence[Sequence[str]],
+    *,
+    region: str | None,
+    fields: Iterable[Definition] = (),
 ) -> list[str]:
     """`meanings`, as the names tell them, corrected and completed by what is in the columns.
 
-    `region`: the country of numbers without a country code.
+    `region`: the country of numbers without a country code. `fields`: those that staff defined.
     """
     fits = _tests(region)
     found = [
@@ -51,7 +61,8 @@ def complete(
         likely = [number for number in free if _most_fit(sampled[number], test) and _may_be(field, header[number])]
         if field not in found and likely:
             found[likely[0]] = field
-    return columns.with_one_name(_with_names(found, header, sampled, fits))
+    found = columns.with_one_name(_with_names(found, header, sampled, fits))
+    return _with_fields(found, header, sampled, list(fields))
 
 
 def _is_contradicted(meaning: str, cells: Sequence[str], fits: Mapping[str, Callable[[str], bool]]) -> bool:
@@ -60,7 +71,8 @@ def _is_contradicted(meaning: str, cells: Sequence[str], fits: Mapping[str, Call
 
 
 def _may_be(field: str, name: str) -> bool:
-    return field != "phone" or columns.plain(name) not in _NO_PHONES
+    others = {"phone": _NO_PHONES, "language": _NO_LANGUAGES}
+    return columns.plain(name) not in others.get(field, frozenset())
 
 
 def _with_names(
@@ -79,12 +91,44 @@ def _with_names(
     return found
 
 
+def _with_fields(
+    meanings: Sequence[str], header: Sequence[str], sampled: Sequence[Sequence[str]], fields: Sequence[Definition]
+) -> list[str]:
+    """With the columns of fields that staff defined whose names are misspelt, or which hold their options and no other.
+
+    Both only where the values are right.
+    """
+    found = list(meanings)
+    by_name = {name: one for one in reversed(fields) for name in columns.names_of(one)}
+    for number, name in enumerate(header):
+        if found[number] or not sampled[number]:
+            continue
+        right = [
+            one for one in fields if columns.field_meaning(one) not in found and _most_fit(sampled[number], _reads(one))
+        ]
+        likely = [one for one in right if one is by_name.get(_closest(columns.plain(name), by_name))]
+        if not likely and not all(text.casefold() in WISHES for text in sampled[number]):
+            likely = [one for one in right if one.field.is_chosen]
+        if len(likely) == 1:
+            found[number] = columns.field_meaning(likely[0])
+    return found
+
+
+def _reads(definition: Definition) -> Callable[[str], bool]:
+    return lambda text: _can_be_read(lambda cell: definition.type.read(cell, CELL), text)
+
+
 def _like(name: str) -> str:
     """The field that a misspelt name most likely means; empty where there is none."""
+    return columns.FIELD_NAMES.get(_closest(name, columns.FIELD_NAMES), NOTHING)
+
+
+def _closest(name: str, names: Iterable[str]) -> str:
+    """The one of these that is written nearly so; empty where there is none."""
     if len(name) < MIN_LETTERS:
-        return NOTHING
-    close = difflib.get_close_matches(name[:MAX_LETTERS], columns.FIELD_NAMES, n=1, cutoff=LIKENESS)
-    return columns.FIELD_NAMES[close[0]] if close else NOTHING
+        return ""
+    close = difflib.get_close_matches(name[:MAX_LETTERS], list(names), n=1, cutoff=LIKENESS)
+    return close[0] if close else ""
 
 
 def _are_names(cells: Sequence[str], fits: Mapping[str, Callable[[str], bool]]) -> bool:
@@ -108,8 +152,15 @@ def _tests(region: str | None) -> dict[str, Callable[[str], bool]]:
             sum(letter in _DIGITS for letter in text) > 5
             and _can_be_read(lambda number: phones.read(number, region=region), text)
         ),
+        "language": lambda text: _is_language(text),
         "time_zone": lambda text: "/" in text and _can_be_read(read_time_zone, text),
     }
+
+
+def _is_language(text: str) -> bool:
+    """Two capitals are rather a country: DE, FR and ES are both."""
+    is_country = len(text) == 2 and text.isupper()
+    return not is_country and text.casefold() not in WISHES and _can_be_read(offered.read, text)
 
 
 def _can_be_read(read: Callable[[str], object], text: str) -> bool:

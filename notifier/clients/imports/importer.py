@@ -2,18 +2,31 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from itertools import islice
 
 from django.db import IntegrityError, transaction
 
-from notifier.clients.imports.columns import LINE_HEADER, REPORT_HEADERS, WHY_HEADER, ConsentColumn, Layout, TopicRef
+from notifier.clients.imports.columns import (
+    LINE_HEADER,
+    REPORT_HEADERS,
+    WHY_HEADER,
+    ConsentColumn,
+    Layout,
+    MappingError,
+    TopicRef,
+)
 from notifier.clients.imports.messages import Owner
 from notifier.clients.imports.rows import ROW, Mistake, RowReader
+from notifier.clients.imports.staged_values import ValuePlan
 from notifier.clients.imports.staging import Staging, staging
+from notifier.clients.imports.value_cells import TagCells
 from notifier.clients.imports.writing import ClientsChanged, ImportOrigin, write
+from notifier.fields import definitions
+from notifier.fields.applying import FieldGone
+from notifier.fields.definitions import Definitions
 from notifier.files import spreadsheets
 from notifier.files.base import FileError, Row, Table, quoted
 from notifier.models import Topic
@@ -41,6 +54,8 @@ class Planned:
     kept_out: list[ConsentColumn] = field(default_factory=list)
     #: What is left as it is, since another row of the same client says something of it that can't be read.
     unclear: list[ConsentColumn] = field(default_factory=list)
+    #: What would change in fields and tags.
+    gets: ValuePlan = field(default_factory=ValuePlan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +77,13 @@ class Plan:
     version: str
     #: Whether it would add a consent, for which somebody has to say how we know.
     adds_consent: bool
+    #: Tags that the file brings.
+    new_tags: list[str] = field(default_factory=list)
+
+
+def fields() -> Definitions:
+    """The fields that staff defined, which columns may be."""
+    return definitions.active()
 
 
 def topics() -> list[TopicRef]:
@@ -71,24 +93,33 @@ def topics() -> list[TopicRef]:
     ]
 
 
-def plan(*, table: Table, layout: Layout, resubscribes: bool = False, shown: int) -> Plan:
+def plan(*, table: Table, layout: Layout, resubscribes: bool = False, shown: int, adds_tags: bool = False) -> Plan:
     """What a run would do now, with the first `shown` rows that it would take and that it would not."""
-    with check(table=table, layout=layout, resubscribes=resubscribes) as done:
+    with check(table=table, layout=layout, resubscribes=resubscribes, adds_tags=adds_tags) as done:
         return Plan(
             counts=done.counts,
             first=_planned(done.stage, shown),
             refused=list(islice(done.refused(), shown)),
             version=done.stage.version(),
             adds_consent=done.stage.adds_consent(),
+            new_tags=done.stage.values.new_tags(),
         )
 
 
 @contextmanager
 def check(
-    *, table: Table, layout: Layout, resubscribes: bool = False, progress: Progress = lambda rows: None
+    *,
+    table: Table,
+    layout: Layout,
+    resubscribes: bool = False,
+    progress: Progress = lambda rows: None,
+    adds_tags: bool = False,
 ) -> Iterator["Done"]:
-    """Check all rows as a run does, without writing anything. Raises `FileError`."""
-    with _staged(table, layout, progress) as stage:
+    """Check all rows as a run does, without writing anything. Raises `FileError`.
+
+    `adds_tags`: whether tags that there are not yet are added; otherwise rows with them are refused.
+    """
+    with _staged(table, layout, progress, adds_tags) as stage:
         stage.match()
         stage.compare(resubscribes=resubscribes)
         yield _done(stage, table, layout)
@@ -104,14 +135,16 @@ def run(
     progress: Progress = lambda rows: None,
     seen: str | None = None,
     begin: Callable[[], None] = lambda: None,
+    adds_tags: bool = False,
 ) -> Iterator["Done"]:
     """Take what can be taken, in one transaction that ends with the block: what fails in it undoes everything.
 
     `begin` is called first in that transaction, after the file was read, which takes too long to hold locks.
     `seen`: the version of the plan that somebody agreed to. Raises `FileError` before anything is written,
-    `NotAsShown` where the rows would do anything else by now, and `ClientsChanged` where somebody came in between.
+    `NotAsShown` where the rows would do anything else by now, `MappingError` where a field was retired meanwhile, and
+    `ClientsChanged` where somebody came in between. `adds_tags`: as for `check`.
     """
-    with _staged(table, layout, progress) as stage:
+    with _staged(table, layout, progress, adds_tags) as stage:
         try:
             with transaction.atomic():
                 begin()
@@ -123,6 +156,8 @@ def run(
         except IntegrityError as error:
             # An address that was free when the rows were matched has been taken since.
             raise ClientsChanged from error
+        except FieldGone as error:
+            raise MappingError(f"{error} Choose the columns again.") from error
 
 
 def _compare_with(stage: Staging, seen: str) -> None:
@@ -148,11 +183,13 @@ def _done(stage: Staging, table: Table, layout: Layout) -> Done:
 
 
 @contextmanager
-def _staged(table: Table, layout: Layout, progress: Progress) -> Iterator[Staging]:
+def _staged(table: Table, layout: Layout, progress: Progress, adds_tags: bool) -> Iterator[Staging]:
     """Stages the whole file before a transaction begins, for reading takes long and may fail."""
-    reader = RowReader(layout=layout, columns=len(table.header))
+    tag_column = layout.fields.get("tags")
+    tag_cells = None if tag_column is None else TagCells(may_add=adds_tags)
+    reader = RowReader(layout=layout, columns=len(table.header), tag_cells=tag_cells)
     has_rows = False
-    with staging(layout.consent_columns) as stage:
+    with staging(layout.consent_columns, values=layout.values, tag_column=tag_column, tag_cells=tag_cells) as stage:
         for number in stage.add((row.line, reader.parse(row.cells)) for row in table.rows()):
             progress(number)
             has_rows = True
@@ -192,7 +229,8 @@ def _planned(stage: Staging, shown: int) -> list[Planned]:
             by_line[line].changes[consent] = bool(agreed)
     for line, consent in stage.unclear(list(by_line)):
         by_line[line].unclear.append(consent)
-    return first
+    gets = stage.values.planned(list(by_line))
+    return [replace(one, gets=gets[one.line]) for one in first]
 
 
 # --- The file of the rows that were not taken -------------------------------------------------------------------------

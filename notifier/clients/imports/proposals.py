@@ -2,15 +2,19 @@
 names say, or as their contents do. Staff see it, change it, and go on from there; nothing is imported by it alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.db.models import TextField
+from django.db.models.functions import Cast
 
 from notifier.clients.imports import columns, contents, importer
 from notifier.clients.imports.columns import NOTHING, MappingError, TopicRef
+from notifier.fields import usage
+from notifier.fields.definitions import Definitions
 from notifier.files.base import Table
-from notifier.models import ClientImport
+from notifier.models import ClientField, ClientImport, Tag
 from notifier.runtime import versions
 
 _DONE = ClientImport.objects.filter(state=ClientImport.State.DONE).defer("content", "failed_rows").order_by("-pk")
@@ -30,13 +34,13 @@ class Proposal:
 
 def propose(table: Table, *, by_id: int | None) -> Proposal:
     """`by_id`: who uploaded the file. Raises `FileError`."""
-    topics, header = importer.topics(), table.header
+    topics, fields, header = importer.topics(), importer.fields(), table.header
     earlier = _with_header(header)
     region = _region(earlier, by_id)
-    named = columns.guess(header, topics)
-    guessed = contents.complete(named, header, contents.sample(table), region=region or None)
+    named = columns.guess(header, topics, fields)
+    guessed = contents.complete(named, header, contents.sample(table), region=region or None, fields=fields)
     if earlier:
-        return Proposal(_named(header, _remembered(header, earlier, guessed, topics)), region, earlier)
+        return Proposal(_named(header, _remembered(header, earlier, guessed, topics, fields)), region, earlier)
     by_contents = {name for name, one, other in zip(header, guessed, named, strict=True) if one and one != other}
     return Proposal(_named(header, guessed), region, None, frozenset(by_contents))
 
@@ -69,22 +73,45 @@ def _region(earlier: ClientImport | None, by_id: int | None) -> str:
     return settings.PHONE_DEFAULT_REGION or "" if last is None else last.phone_region or ""
 
 
-def last_region() -> str:
-    """The country that numbers without a country code were last said to be of; empty where nobody has said it."""
-    found = _DONE.exclude(phone_region=None).exclude(phone_region="").values_list("phone_region", flat=True)
-    return found.first() or ""
-
-
 def _remembered(
-    header: Sequence[str], earlier: ClientImport, guessed: Sequence[str], topics: Sequence[TopicRef]
+    header: Sequence[str],
+    earlier: ClientImport,
+    guessed: Sequence[str],
+    topics: Sequence[TopicRef],
+    fields: Definitions,
 ) -> list[str]:
-    """As in that import. A column about a topic that is gone, or called otherwise, is guessed anew if that can be."""
-    labels = columns.choices(topics)
+    """As in that import. A column about a topic or field that is gone, or called otherwise, is guessed anew if that can
+    be."""
+    labels = columns.choices(topics, fields)
     old = dict(zip(_keys(list(earlier.mapping)), earlier.mapping.values(), strict=True))
     kept = [meaning if (meaning := old.get(key)) in labels else None for key in _keys(header)]
     completed = [guess if meaning is None else meaning for meaning, guess in zip(kept, guessed, strict=True)]
     try:
-        columns.arrange(completed, topics)
+        columns.arrange(completed, topics, fields)
     except MappingError:
         return [meaning or NOTHING for meaning in kept]
     return completed
+
+
+def uses(thing: ClientField | Tag) -> Iterator[str]:
+    """The imports that are still to come, or are what the next file with their header is read as, with such a column.
+
+    A tag stands in cells, and no column is remembered as one. A field's key stays the same for as long as it is used.
+    """
+    if not isinstance(thing, ClientField):
+        return
+    meaning, named = f"{columns.FIELD_PREFIX}{thing.key}", 0
+    rows = ClientImport.objects.exclude(state=ClientImport.State.DISCARDED).defer("content", "failed_rows")
+    for one in rows.alias(text=Cast("mapping", TextField())).filter(text__contains=f'"{meaning}"').order_by("-pk"):
+        if meaning in one.mapping.values() and _is_read(one):
+            yield f"the columns of the import “{one}”"
+            named += 1
+        if named > usage.MAX_NAMED:
+            return
+
+
+def _is_read(one: ClientImport) -> bool:
+    """Whether it is not carried out yet, or the last one with its header."""
+    if one.state != ClientImport.State.DONE:
+        return True
+    return bool(one.header_digest) and not _DONE.filter(header_digest=one.header_digest, pk__gt=one.pk).exists()

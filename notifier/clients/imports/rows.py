@@ -10,9 +10,14 @@ from zoneinfo import available_timezones
 
 from notifier.addresses import emails, intended, phones
 from notifier.addresses.emails import shortened
+from notifier.clients import names
+from notifier.clients.imports import value_cells
 from notifier.clients.imports.columns import BOTH, EMAIL, SMS, ConsentColumn, Layout, spread
+from notifier.clients.imports.value_cells import TagCells
 from notifier.files.base import NO_RESULT
+from notifier.languages import offered
 from notifier.messages import lines
+from notifier.values.base import Stored
 
 MAX_NAME_LETTERS = 200
 #: Control characters such as line ends, in whichever form, and those that change the direction of the text.
@@ -62,13 +67,21 @@ class Parsed:
     name: str | None = None
     #: A first or a last name alone: it names a new client, and takes nothing from the name of one who is there.
     part_of_name: str | None = None
+    #: What `name` or `part_of_name` is made of, with "" for what is not known; None where it is a full name alone.
+    first_name: str | None = None
+    last_name: str | None = None
     email: str | None = None
     phone: str | None = None
     is_landline: bool = False
+    language: str | None = None
     time_zone: str | None = None
     consents: dict[ConsentColumn, bool] = field(default_factory=dict)
     #: What it says something about that can't be read: it may be a no.
     unreadable: set[ConsentColumn] = field(default_factory=set)
+    #: Of fields that staff defined, in the order of the layout, as they are stored. None: nothing is said.
+    values: Sequence[Stored | None] = ()
+    #: By their numbers: see `TagCells`.
+    tags: Sequence[int] = ()
     mistakes: list[Mistake] = field(default_factory=list)
     #: Whether its addresses and wishes are where they should be, as far as this row tells.
     doubt: Doubt = Doubt.NONE
@@ -77,16 +90,23 @@ class Parsed:
 class RowReader:
     """Parses rows by a layout."""
 
-    def __init__(self, *, layout: Layout, columns: int) -> None:
+    def __init__(self, *, layout: Layout, columns: int, tag_cells: TagCells | None = None) -> None:
         self._layout = layout
         self._columns = columns
+        self._values = value_cells.readers(layout.values)
+        self._tags = tag_cells
 
     def parse(self, cells: Sequence[str]) -> Parsed:
         parsed = Parsed()
         self._read_name(cells, parsed)
         self._read_addresses(cells, parsed)
+        parsed.language = self._checked("language", cells, offered.read, parsed.mistakes)
         parsed.time_zone = self._checked("time_zone", cells, read_time_zone, parsed.mistakes)
         self._read_consents(cells, parsed)
+        if self._values:
+            self._read_values(cells, parsed)
+        if self._tags is not None and (named := self._checked("tags", cells, self._tags.read, parsed.mistakes)):
+            parsed.tags = named
         if not parsed.email and not parsed.phone and not parsed.mistakes:
             parsed.mistakes.append((ROW, "There is no e-mail address or phone number."))
             parsed.doubt = Doubt.ADDRESS
@@ -104,13 +124,14 @@ class RowReader:
 
     def _read_name(self, cells: Sequence[str], parsed: Parsed) -> None:
         whole, first, last = (self._checked(name, cells, read_name, parsed.mistakes) for name in _NAMES)
-        name = whole or " ".join(part for part in (first, last) if part)
-        if len(name) > MAX_NAME_LETTERS and not parsed.mistakes:
+        made = names.full_name(first_name=first or "", last_name=last or "")
+        if len(made) > MAX_NAME_LETTERS and not parsed.mistakes:
             parsed.mistakes.append((ROW, f"The name is longer than {MAX_NAME_LETTERS} characters."))
-        if whole or (first and last):
-            parsed.name = name
-        else:
-            parsed.part_of_name = name or None
+        # Both parts win over a full name beside them; one part counts where it is all of the full name.
+        if made and ((first and last) or whole in (None, made)):
+            parsed.first_name, parsed.last_name = first or "", last or ""
+            whole = made if whole or (first and last) else None
+        parsed.name, parsed.part_of_name = whole, None if whole else made or None
 
     def _read_addresses(self, cells: Sequence[str], parsed: Parsed) -> None:
         """A refused address is kept as what it was meant to be: the row's *no* is that client's all the same."""
@@ -145,6 +166,16 @@ class RowReader:
 
     def _read_phone(self, text: str) -> phones.Phone:
         return phones.read(text, region=self._layout.region)
+
+    def _read_values(self, cells: Sequence[str], parsed: Parsed) -> None:
+        found: list[Stored | None] = []
+        for column, reader in self._values:
+            try:
+                found.append(reader.read(cells[column]) if column < len(cells) else None)
+            except ValueError as error:
+                found.append(None)
+                parsed.mistakes.append((column, str(error)))
+        parsed.values = found
 
     def _read_consents(self, cells: Sequence[str], parsed: Parsed) -> None:
         for column, channel, consent in self._layout.consents:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from types import MappingProxyType
 
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
@@ -16,7 +17,10 @@ from django.db.backends.utils import CursorWrapper
 from notifier.clients.imports.columns import ConsentColumn
 from notifier.clients.imports.messages import Owner, mistake_in_words
 from notifier.clients.imports.rows import ROW, Doubt, Mistake, Parsed
+from notifier.clients.imports.staged_values import StagedValues
+from notifier.clients.imports.value_cells import TagCells
 from notifier.consent import suppressions
+from notifier.fields.definitions import Definition
 from notifier.models import Channel, Client, ConsentChange, Preference, Suppression
 from notifier.runtime import versions
 
@@ -34,7 +38,7 @@ _TABLES = ("import_row", "import_match", "import_change", "import_erased")
 #: Condition: the row would change a field of its client.
 _ALTERS = " OR ".join(
     f"(f.{name} IS NOT NULL AND (c.{name} IS NULL OR c.{name} <> f.{name}))"
-    for name in ("name", "email", "phone", "time_zone")
+    for name in ("name", "first_name", "last_name", "email", "phone", "language", "time_zone")
 )
 
 
@@ -90,21 +94,31 @@ _HEARD: list[Mistake] = [(ROW, "The opt-out in this row is still applied.")]
 
 
 @contextmanager
-def staging(consents: Sequence[ConsentColumn]) -> Iterator["Staging"]:
-    """Temporary tables for one file, dropped at the end."""
+def staging(
+    consents: Sequence[ConsentColumn],
+    *,
+    values: Mapping[int, Definition] = MappingProxyType({}),
+    tag_column: int | None = None,
+    tag_cells: TagCells | None = None,
+) -> Iterator["Staging"]:
+    """Temporary tables for one file, dropped at the end. `values`: the columns of fields that staff defined."""
     with connection.cursor() as cursor:
         _drop(cursor)
         columns = "".join(f", w{number} smallint" for number, _ in enumerate(consents))
         cursor.execute(
             "CREATE TEMPORARY TABLE import_row (line integer PRIMARY KEY, name varchar(200), email varchar(254), "
-            "phone varchar(128), time_zone varchar(64), mistakes text, part_of_name varchar(200), landline smallint, "
-            "doubt smallint"
+            "phone varchar(128), language varchar(12), time_zone varchar(64), mistakes text, "
+            "part_of_name varchar(200), landline smallint, doubt smallint, first_name varchar(200), "
+            "last_name varchar(200)"
             f"{columns})"
         )
+        staged = StagedValues(cursor, values, tag_column, tag_cells)
         try:
-            yield Staging(cursor, consents)
+            staged.create()
+            yield Staging(cursor, consents, staged)
         finally:
             _drop(cursor)
+            staged.drop()
 
 
 def _drop(cursor: CursorWrapper) -> None:
@@ -113,17 +127,19 @@ def _drop(cursor: CursorWrapper) -> None:
 
 
 class Staging:
-    def __init__(self, cursor: CursorWrapper, consents: Sequence[ConsentColumn]) -> None:
+    def __init__(self, cursor: CursorWrapper, consents: Sequence[ConsentColumn], values: StagedValues) -> None:
         self.cursor = cursor
         self.consents = consents
-        self._width = 9 + len(consents)
+        self.values = values
+        self._width = 12 + len(consents)
 
     # --- In ---
     def add(self, rows: Iterator[tuple[int, Parsed]]) -> Iterator[int]:
         """Adds the rows in chunks; yields the number so far after each."""
         number = 0
-        while chunk := [self._as_record(line, parsed) for line, parsed in islice(rows, CHUNK)]:
-            self._write(chunk)
+        while chunk := list(islice(rows, CHUNK)):
+            self._write([self._as_record(line, parsed) for line, parsed in chunk])
+            self.values.add(chunk)
             number += len(chunk)
             yield number
 
@@ -132,8 +148,9 @@ class Staging:
         said = parsed.consents
         unread = parsed.unreadable
         wishes = [_UNREADABLE if one in unread else int(said[one]) if one in said else None for one in self.consents]
-        fields = (parsed.name, parsed.email, parsed.phone, parsed.time_zone, mistakes)
-        return (line, *fields, parsed.part_of_name, int(parsed.is_landline), int(parsed.doubt), *wishes)
+        fields = (parsed.name, parsed.email, parsed.phone, parsed.language, parsed.time_zone, mistakes)
+        rest = (parsed.part_of_name, int(parsed.is_landline), int(parsed.doubt), parsed.first_name, parsed.last_name)
+        return (line, *fields, *rest, *wishes)
 
     def _write(self, chunk: list[tuple[int | str | None, ...]]) -> None:
         if connection.vendor == "postgresql":
@@ -176,14 +193,17 @@ class Staging:
             ), owned AS (
                 SELECT found.*, COALESCE(by_email, by_phone) AS owner FROM found
             ), f AS (
-                SELECT line, email, phone, time_zone, mistakes, landline, by_email, by_phone, owner,
+                SELECT line, email, phone, language, time_zone, mistakes, landline, by_email, by_phone, owner,
                     COALESCE(name, CASE WHEN owner IS NULL THEN part_of_name END) AS name,
+                    CASE WHEN name IS NOT NULL OR owner IS NULL THEN first_name END AS first_name,
+                    CASE WHEN name IS NOT NULL OR owner IS NULL THEN last_name END AS last_name,
                     {_first_line("email")} AS email_line,
                     {_first_line("phone")} AS phone_line,
                     {_first_line("owner")} AS owner_line{refusals}
                 FROM owned
             )
-            SELECT f.line, f.name, f.email, f.phone, f.time_zone, COALESCE(f.owner, {fresh}) AS client_id, f.by_phone,
+            SELECT f.line, f.name, f.first_name, f.last_name, f.email, f.phone, f.language, f.time_zone,
+                COALESCE(f.owner, {fresh}) AS client_id, f.by_phone,
                 f.owner IS NULL AS is_new,
                 f.owner IS NOT NULL AND ({_ALTERS}) AS alters, COALESCE(NOT c.is_active, false) AS is_archived,
                 f.email_line, f.phone_line, f.owner_line, f.landline,
@@ -200,6 +220,7 @@ class Staging:
         )
         self.cursor.execute("CREATE INDEX import_match_client ON import_match (client_id)")
         self._analyze("import_match")
+        self.values.match()
         self._find_erased_suppressions()
 
     def _find_erased_suppressions(self) -> None:
@@ -312,7 +333,10 @@ class Staging:
 
     # --- What came of it ---
     def counts(self) -> dict[str, int]:
-        moved = "(m.alters OR EXISTS (SELECT 1 FROM import_change x WHERE x.line = m.line AND NOT x.kept_out))"
+        moved = (
+            f"(m.alters OR {self.values.alters} "
+            "OR EXISTS (SELECT 1 FROM import_change x WHERE x.line = m.line AND NOT x.kept_out))"
+        )
         good = {
             "added": "m.is_new",
             "changed": f"NOT m.is_new AND {moved}",
@@ -357,7 +381,11 @@ class Staging:
         while rows := self._refused_after(last, lost=lost):
             for line, mistakes, mistake, pk, name, other_pk, other_name, *lines, is_heard in rows:
                 owners = [Owner(pk, name), Owner(other_pk, other_name)] if mistake == "owners" else []
-                found = _read_mistakes(mistakes) if mistakes else [mistake_in_words(mistake, owners, lines, columns)]
+                if mistakes:
+                    found = _read_mistakes(mistakes)
+                else:
+                    one = self.values.mistake_in_words(mistake)
+                    found = [one or mistake_in_words(mistake, owners, lines, columns)]
                 yield line, [*_LOST[:lost], *found, *_HEARD[:is_heard]], owners
             last = rows[-1][0]
 
@@ -379,14 +407,14 @@ class Staging:
         """Of what `match` and `compare` found: whose each row is, what it would change, and what stays off."""
         self.cursor.execute(
             "SELECT line, is_new, CASE WHEN is_new THEN NULL ELSE client_id END, alters, is_archived, mistake, name, "
-            "email, phone, time_zone FROM import_match ORDER BY line"
+            "first_name, last_name, email, phone, language, time_zone FROM import_match ORDER BY line"
         )
         rows = self.cursor.fetchall()
         self.cursor.execute(
             "SELECT line, topic_id, channel, agreed, opted_out, kept_out FROM import_change "
             "ORDER BY line, topic_id, channel"
         )
-        return versions.digest(map(repr, [*rows, *self.cursor.fetchall()]))
+        return versions.digest(map(repr, [*rows, *self.cursor.fetchall(), *self.values.version_rows()]))
 
     def forget_comparison(self) -> None:
         """So that `compare` may be called again."""

@@ -121,7 +121,7 @@ def layout_of(pending: ClientImport, table: Table, topics: Sequence[TopicRef]) -
     if table.encoding == UNKNOWN:
         raise MappingError(CHOOSE_ENCODING)
     meanings = [pending.mapping.get(name, columns.NOTHING) for name in table.header]
-    return columns.arrange(meanings, topics, region=region_of(pending) or None)
+    return columns.arrange(meanings, topics, importer.fields(), region=region_of(pending) or None)
 
 
 def region_of(pending: ClientImport) -> str:
@@ -136,7 +136,7 @@ def set_mapping(*, pending: ClientImport, mapping: Mapping[str, str], region: st
 
     Raises `MappingError`, and changes nothing, where that can't be read.
     """
-    columns.arrange(list(mapping.values()), importer.topics())
+    columns.arrange(list(mapping.values()), importer.topics(), importer.fields())
     if region and region not in regions.names():
         raise MappingError("Choose a country from the list.")
     waiting = ClientImport.objects.filter(pk=pending.pk, state=State.UPLOADED)
@@ -147,14 +147,20 @@ def set_mapping(*, pending: ClientImport, mapping: Mapping[str, str], region: st
 def plan(*, pending: ClientImport, shown: int) -> Plan:
     """What the import would do now, if no client who opted out were subscribed again."""
     table = table_of(pending)
-    return importer.plan(table=table, layout=layout_of(pending, table, importer.topics()), shown=shown)
+    layout = layout_of(pending, table, importer.topics())
+    return importer.plan(table=table, layout=layout, shown=shown, adds_tags=adds_tags(layout, pending.created_by))
+
+
+def adds_tags(layout: Layout, user: User | None) -> bool:
+    """Whether tags that there are not yet are added by an import of theirs; otherwise rows with them are refused."""
+    return "tags" in layout.fields and user is not None and user.has_perm(groups.ADD_TAG)
 
 
 def failed_rows(*, pending: ClientImport) -> bytes:
     """The rows that an import would not take now, as a file."""
     table = table_of(pending)
     layout = layout_of(pending, table, importer.topics())
-    with importer.check(table=table, layout=layout) as done:
+    with importer.check(table=table, layout=layout, adds_tags=adds_tags(layout, pending.created_by)) as done:
         return b"".join(importer.refused_csv(table, done.refused()))
 
 
@@ -187,7 +193,10 @@ def carry_out(
         if chosen != (pending.mapping, pending.phone_region):
             raise NotAsShown
 
-    with importer.run(table=table, layout=layout, origin=origin, now=now, seen=seen, begin=close) as done:
+    job = importer.run(
+        table=table, layout=layout, origin=origin, now=now, seen=seen, begin=close, adds_tags=adds_tags(layout, by)
+    )
+    with job as done:
         if not evidence and done.stage.adds_consent():
             raise EvidenceMissing
         failed = b"".join(importer.refused_csv(table, done.refused())) if done.counts["failed"] else b""

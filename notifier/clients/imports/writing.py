@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import connection
 
 from notifier.addresses.phones import LANDLINE_DIGITS
@@ -19,6 +20,11 @@ _CHANGE = ConsentChange._meta.db_table
 
 #: As `Phone.landline_ending`, of a row of `import_match`.
 _LANDLINE_ENDING = f"CASE WHEN landline = 1 THEN SUBSTR({{0}}, LENGTH({{0}}) - {LANDLINE_DIGITS - 1}) END"
+#: A full name alone takes the parts from a client who has another; of one who has the same it says nothing new.
+_PART = (
+    f"CASE WHEN m.{{0}} IS NOT NULL THEN m.{{0}} WHEN m.name IS NULL OR m.name = {_CLIENT}.name THEN {_CLIENT}.{{0}} "
+    "ELSE '' END"
+)
 
 MAX_REASON_LETTERS = 100
 MAX_DETAIL_LETTERS = 300
@@ -45,6 +51,11 @@ class ImportOrigin:
     #: How we know that the others agreed to what they agree to from now on.
     evidence: str = ""
 
+    @property
+    def history_reason(self) -> str:
+        """What is kept with each version of a client."""
+        return f"Import of {self.file_name}"[:MAX_REASON_LETTERS]
+
     def detail(self, words: str) -> str:
         """What is kept with a change of consent."""
         return (f"{self.file_name}: {words}" if words else self.file_name)[:MAX_DETAIL_LETTERS]
@@ -57,6 +68,7 @@ def write(staging: Staging, *, origin: ImportOrigin, now: datetime) -> None:
     writer.check()
     writer.add_clients()
     writer.change_clients()
+    writer.set_values(now)
     writer.restore_plaintext()
     staging.compare(resubscribes=bool(origin.reason))
     writer.add_preferences()
@@ -86,9 +98,10 @@ class _Writer:
 
     def add_clients(self) -> None:
         self._run(
-            f"INSERT INTO {_CLIENT} (id, name, email, phone, landline_ending, time_zone, is_active, created_at, "
-            "updated_at) SELECT client_id, name, email, phone, "
-            f"{_LANDLINE_ENDING.format('phone')}, COALESCE(time_zone, ''), true, %s, %s FROM import_match "
+            f"INSERT INTO {_CLIENT} (id, name, first_name, last_name, email, phone, landline_ending, language, "
+            "time_zone, is_active, created_at, updated_at) "
+            "SELECT client_id, name, COALESCE(first_name, ''), COALESCE(last_name, ''), email, phone, "
+            f"{_LANDLINE_ENDING.format('phone')}, language, COALESCE(time_zone, ''), true, %s, %s FROM import_match "
             "WHERE is_new AND mistake = '' ORDER BY line",
             self._moment,
             self._moment,
@@ -104,14 +117,24 @@ class _Writer:
     def change_clients(self) -> None:
         self._run(
             f"UPDATE {_CLIENT} SET name = COALESCE(m.name, {_CLIENT}.name), "
+            f"first_name = {_PART.format('first_name')}, last_name = {_PART.format('last_name')}, "
             f"email = COALESCE(m.email, {_CLIENT}.email), phone = COALESCE(m.phone, {_CLIENT}.phone), "
             f"landline_ending = CASE WHEN m.phone IS NULL THEN {_CLIENT}.landline_ending "
             f"ELSE {_LANDLINE_ENDING.format('m.phone')} END, "
+            f"language = COALESCE(m.language, {_CLIENT}.language), "
             f"time_zone = COALESCE(m.time_zone, {_CLIENT}.time_zone), updated_at = %s "
             f"FROM import_match m WHERE m.client_id = {_CLIENT}.id AND m.alters AND m.mistake = ''",
             self._moment,
         )
         self._record("~", "m.alters")
+
+    def set_values(self, now: datetime) -> None:
+        """Fields and tags, with a record of their own."""
+        try:
+            self._staging.values.apply(by_id=self._origin.by, reason=self._origin.history_reason, now=now)
+        except ValidationError as error:
+            # Somebody else has added tags in the same moment.
+            raise ClientsChanged from error
 
     def restore_plaintext(self) -> None:
         """An erased address that is suppressed stays suppressed for its new client."""
@@ -120,14 +143,14 @@ class _Writer:
 
     def _record(self, kind: str, which: str) -> None:
         self._run(
-            f"INSERT INTO {_HISTORY} (id, name, email, phone, time_zone, is_active, created_at, erased_at, "
-            "history_date, history_change_reason, history_type, history_user_id) "
-            "SELECT c.id, c.name, c.email, c.phone, c.time_zone, c.is_active, c.created_at, c.erased_at, "
-            "%s, %s, %s, %s "
+            f"INSERT INTO {_HISTORY} (id, name, first_name, last_name, email, phone, language, time_zone, is_active, "
+            "created_at, erased_at, history_date, history_change_reason, history_type, history_user_id) "
+            "SELECT c.id, c.name, c.first_name, c.last_name, c.email, c.phone, c.language, c.time_zone, c.is_active, "
+            "c.created_at, c.erased_at, %s, %s, %s, %s "
             f"FROM import_match m JOIN {_CLIENT} c ON c.id = m.client_id "
             f"WHERE m.mistake = '' AND {which} ORDER BY m.line",
             self._moment,
-            f"Import of {self._origin.file_name}"[:MAX_REASON_LETTERS],
+            self._origin.history_reason,
             kind,
             self._origin.by,
         )

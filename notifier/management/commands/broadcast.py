@@ -9,10 +9,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from notifier.broadcasts import lifecycle
 from notifier.broadcasts.send_options import SendOptions
-from notifier.models import Broadcast, Delivery, Notification
+from notifier.models import Broadcast, Delivery, Notification, SavedAudience
 from notifier.overview import process_health
 from notifier.progress import sheets
 from notifier.runtime import clock
+from notifier.saved_audiences.document import BrokenAudience
+from notifier.values.texts import folded
 from notifier.wording import wall_clocks
 
 POLL_SECONDS = 0.5
@@ -36,6 +38,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--critical", action="store_true", help="ignore quiet hours and frequency caps; consent still applies"
         )
+        parser.add_argument("--audience", metavar="NAME", help="send only to this saved audience")
         shape = f"as in {wall_clocks.examples()}"
         parser.add_argument("--at", metavar="TIME", type=_moment, help=f"start at this time, {shape}")
         parser.add_argument(
@@ -46,7 +49,9 @@ class Command(BaseCommand):
         send_options = SendOptions(
             scheduled_for=options["at"], expires_at=options["expires"], is_critical=options["critical"]
         )
-        broadcast = self._create(options["notification_id"], again=options["again"], options=send_options)
+        broadcast = self._create(
+            options["notification_id"], again=options["again"], options=send_options, audience=options["audience"]
+        )
         if options["wait"]:
             self._wait(broadcast, show=self.stderr.isatty())
         if options["json"]:
@@ -62,19 +67,25 @@ class Command(BaseCommand):
             words = broadcast.get_state_display().lower()
             raise CommandError(f"It was {words} before it was finished{because}.", returncode=1)
 
-    def _create(self, notification_id: int, *, again: bool, options: SendOptions) -> Broadcast:
+    def _create(self, notification_id: int, *, again: bool, options: SendOptions, audience: str | None) -> Broadcast:
         notification = Notification.objects.filter(pk=notification_id).first()
         if notification is None:
             raise CommandError(f"There is no notification {notification_id}.")
         seen = {notification.pk: notification.updated_at}
         try:
             made = lifecycle.create(
-                seen=seen, token=uuid.uuid4(), by=None, now=clock.now(), again=again, options=options
+                seen=seen,
+                token=uuid.uuid4(),
+                by=None,
+                now=clock.now(),
+                again=again,
+                options=options,
+                audience=_audience(audience) if audience is not None else None,
             )
             return made[0]
         except lifecycle.SentRecently as error:
             raise CommandError(f"{error}. Add --again to send it once more.") from error
-        except lifecycle.BroadcastError as error:
+        except (lifecycle.BroadcastError, BrokenAudience) as error:
             raise CommandError(str(error)) from error
 
     def _wait(self, broadcast: Broadcast, *, show: bool) -> None:
@@ -100,6 +111,13 @@ def _moment(text: str) -> datetime:
         return wall_clocks.read(text)
     except ValueError as error:
         raise ArgumentTypeError(str(error)) from error
+
+
+def _audience(name: str) -> lifecycle.AudienceSeen:
+    found = SavedAudience.objects.filter(folded=folded(name.strip())).first()
+    if found is None:
+        raise CommandError(f"There is no audience “{name}”.")
+    return lifecycle.AudienceSeen(found.pk, found.updated_at)
 
 
 def _trouble(broadcast: Broadcast) -> str:

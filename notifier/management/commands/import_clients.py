@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from notifier.clients.imports import columns, contents, importer, uploads
 from notifier.clients.imports.columns import MappingError, TopicRef
 from notifier.clients.imports.writing import ClientsChanged, ImportOrigin
+from notifier.fields.definitions import Definitions
 from notifier.files import encodings
 from notifier.files.base import IN_COMMAND, FileError, Table
 from notifier.files.encodings import EncodingUnknown
@@ -58,7 +59,8 @@ class Command(BaseCommand):
             default=[],
             metavar="COLUMN=MEANING",
             help="what a column contains, if its name is not recognised: name, first_name, last_name, email, phone, "
-            "time_zone, TOPIC.email, TOPIC.sms, TOPIC.both, or nothing to leave it out; can be repeated",
+            "language, time_zone, tags, field:KEY, TOPIC.email, TOPIC.sms, TOPIC.both, or nothing to leave it out; can "
+            "be repeated",
         )
         parser.add_argument(
             "--encoding",
@@ -70,7 +72,11 @@ class Command(BaseCommand):
         parser.add_argument(
             "--failed-rows", type=Path, metavar="FILE", help="where rejected rows are written (FILE.failed.csv)"
         )
-        parser.add_argument("--user", metavar="NAME", help="the staff user this is done for, for the record")
+        parser.add_argument(
+            "--user",
+            metavar="NAME",
+            help="the staff user this is done for, for the record; new tags are added only if they may add tags",
+        )
         parser.add_argument(
             "--resubscribe",
             action="store_true",
@@ -104,16 +110,31 @@ class Command(BaseCommand):
             raise _nothing("Someone changed one of these clients at the same time. Run it again.") from error
 
     def _import(self, table: Table, origin: ImportOrigin, maps: list[str], failed_rows: Path, *, dry_run: bool) -> None:
-        topics = importer.topics()
-        mapping = _mapping(table, maps, topics)
-        layout = columns.arrange(list(mapping.values()), topics, region=settings.PHONE_DEFAULT_REGION)
-        self._tell_mapping(table, mapping, topics)
+        topics, fields = importer.topics(), importer.fields()
+        mapping = _mapping(table, maps, topics, fields)
+        layout = columns.arrange(list(mapping.values()), topics, fields, region=settings.PHONE_DEFAULT_REGION)
+        self._tell_mapping(table, mapping, columns.choices(topics, fields))
+        by = User.objects.filter(pk=origin.by).first() if origin.by else None
+        adds_tags = uploads.adds_tags(layout, by)
         meter = _Meter(self.stderr, table)
         began = time.monotonic()
         job: Any = (
-            importer.check(table=table, layout=layout, resubscribes=bool(origin.reason), progress=meter.show)
+            importer.check(
+                table=table,
+                layout=layout,
+                resubscribes=bool(origin.reason),
+                progress=meter.show,
+                adds_tags=adds_tags,
+            )
             if dry_run
-            else importer.run(table=table, layout=layout, origin=origin, now=clock.now(), progress=meter.show)
+            else importer.run(
+                table=table,
+                layout=layout,
+                origin=origin,
+                now=clock.now(),
+                progress=meter.show,
+                adds_tags=adds_tags,
+            )
         )
         with job as done:
             meter.end()
@@ -138,8 +159,7 @@ class Command(BaseCommand):
             # Not an error of the command: what could be taken was.
             sys.exit(SOME_FAILED)
 
-    def _tell_mapping(self, table: Table, mapping: Mapping[str, str], topics: Sequence[TopicRef]) -> None:
-        labels = columns.choices(topics)
+    def _tell_mapping(self, table: Table, mapping: Mapping[str, str], labels: Mapping[str, str]) -> None:
         self.stderr.write(f"{table.kind}.")
         for name, meaning in mapping.items():
             self.stderr.write(f"  {name} → {labels[meaning]}")
@@ -194,10 +214,10 @@ def _user(name: str) -> User:
     return user
 
 
-def _mapping(table: Table, maps: Sequence[str], topics: Sequence[TopicRef]) -> dict[str, str]:
-    named = columns.guess(table.header, topics)
+def _mapping(table: Table, maps: Sequence[str], topics: Sequence[TopicRef], fields: Definitions) -> dict[str, str]:
+    named = columns.guess(table.header, topics, fields)
     sampled = contents.sample(table)
-    guessed = contents.complete(named, table.header, sampled, region=settings.PHONE_DEFAULT_REGION)
+    guessed = contents.complete(named, table.header, sampled, region=settings.PHONE_DEFAULT_REGION, fields=fields)
     mapping = dict(zip(table.header, guessed, strict=True))
     for pair in maps:
         name, equals, meaning = pair.rpartition("=")

@@ -23,14 +23,30 @@ if (matchMedia("(max-width: 640px)").matches) screens.querySelector('[value="pho
 let lastMailScreen = chosenScreen();
 
 function screenFor(field) {
-  if (field.name === "sms_body") return "sms";
-  const isOfMail = ["subject", "preheader", "email_body"].includes(field.name);
+  // In another language the names begin with its code: de_subject.
+  const name = field.name?.replace(/^[a-z-]{2,12}_(?=(?:subject|preheader|email_body|sms_body)$)/, "") ?? "";
+  if (name === "sms_body") return "sms";
+  const isOfMail = ["subject", "preheader", "email_body"].includes(name);
   return isOfMail && chosenScreen() === "sms" ? lastMailScreen : chosenScreen();
 }
 
-function look(screen) {
-  if (screen === chosenScreen()) return;
+// Whoever writes in a language looks at the preview in it.
+const languages = document.getElementById("languages");
+
+function languageFor(field) {
+  if (!languages || !field.closest(".texts")) return null;
+  const code = field.closest("[data-language]")?.dataset.language;
+  return languages.querySelector(code ? `[value="${code}"]` : "input");
+}
+
+function look(field) {
+  const screen = screenFor(field);
+  const language = languageFor(field);
+  if (screen === chosenScreen() && (language === null || language.checked)) return;
   screens.querySelector(`[value="${screen}"]`).checked = true;
+  if (language !== null) language.checked = true;
+  // The counters are in that language, too.
+  document.getElementById("checks")?.dispatchEvent(new Event("input", { bubbles: true }));
   refresh();
 }
 
@@ -101,6 +117,8 @@ function showSaved() {
   const address = new URL(preview.dataset.src, location.href);
   address.searchParams.set("theme", theme());
   address.searchParams.set("screen", chosenScreen());
+  const language = languages?.querySelector(":checked").value;
+  if (language) address.searchParams.set("shown_language", language);
   show((frame) => { frame.src = address; });
 }
 
@@ -128,6 +146,7 @@ screens.addEventListener("change", () => {
   clearTimeout(pause);
   refresh();
 });
+if (languages && !button) languages.addEventListener("change", refresh);
 if (button) {
   button.hidden = true;
   form.addEventListener("input", (event) => {
@@ -135,7 +154,16 @@ if (button) {
     isLeaving = false;
     refreshSoon();
   });
-  form.addEventListener("focusin", (event) => look(screenFor(event.target)));
+  form.addEventListener("focusin", (event) => look(event.target));
+  // One of the hardest readers: the same as looking for them, in their language.
+  document.getElementById("hard-readers")?.addEventListener("click", (event) => {
+    const chosen = event.target.closest("button[data-reader]");
+    if (!chosen) return;
+    const language = languages?.querySelector(`[value="${chosen.dataset.language}"]`) ?? languages?.querySelector("input");
+    if (language) language.checked = true;
+    form.elements.reader.value = chosen.dataset.reader;
+    form.elements.reader.dispatchEvent(new Event("input", { bubbles: true }));
+  });
   // The Enter key presses the form's first button, which is that of the preview.
   form.addEventListener("submit", (event) => {
     if (isForNewFrame) return;

@@ -1,6 +1,7 @@
 """Importing this package puts every attack on the list of `tests.faults.attack`."""
 
 from tests.faults.attacks import (
+    audiences,
     brokers,
     clocks,
     clusters,
@@ -9,6 +10,7 @@ from tests.faults.attacks import (
     networks,
     orders,
     people,
+    personal,
     providers,
     races,
     soak,
@@ -16,6 +18,7 @@ from tests.faults.attacks import (
 )
 
 __all__ = [
+    "audiences",
     "brokers",
     "clocks",
     "clusters",
@@ -24,6 +27,7 @@ __all__ = [
     "networks",
     "orders",
     "people",
+    "personal",
     "providers",
     "races",
     "soak",

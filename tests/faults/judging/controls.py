@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.faults.arena import DISPATCHER, EMAIL, ROLES, SHORT_LEASE, SMS, WINDOW, Arena, Size
 from tests.faults.attack import BOTH, EMBEDDED, SCALED, Attack, play
-from tests.faults.attacks import kills
+from tests.faults.attacks import audiences, kills, personal
 from tests.faults.servers import Engine, Servers
 
 #: A product that recovers does not stand still for so long.
@@ -182,10 +182,35 @@ CONTROLS = (
         settings={"LEASE_SECONDS": kills.FOR_LONG, "TICKET_LIFETIME_SECONDS": kills.FOR_LONG},
     ),
     Control(
+        "send a chunk to those who are not in the audience",
+        audiences.change_the_audience,
+        complaint="has a row and did not consent",
+        broken="everybody_is_in_later_chunks",
+        shown_on=EMBEDDED,
+        settings={"EXPAND_CHUNK": str(audiences.CHUNK)},
+    ),
+    Control(
+        "say what was on record before",
+        personal.change_what_is_said,
+        complaint="says what was on record until more than a window before",
+        broken="values_of_the_first_claim",
+        shown_on=EMBEDDED,
+        settings=personal.SETTINGS,
+        # More chunks than dispatchers that end in one.
+        size=Size(clients=200, faults=1),
+    ),
+    Control(
         "skip clients without a reason",
         _nothing_is_wrong,
         complaint="was skipped for a reason that is not true",
         broken="skip_every_third",
+        shown_on=EMBEDDED,
+    ),
+    Control(
+        "one text for all languages",
+        _nothing_is_wrong,
+        complaint="got a text in another language than their own",
+        broken="default_text_for_all",
         shown_on=EMBEDDED,
     ),
     Control(

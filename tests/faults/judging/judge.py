@@ -6,10 +6,12 @@ No line of it is shared with the product, so a broken rule of the product can't 
 import json
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from tests.faults.judging import texts
+from tests.faults.judging.texts import Frozen, Version
 from tests.support.fakes.sms import SmsProcess
 from tests.support.fakes.smtp import SmtpProcess
 from tests.support.servers.stack import Stack
@@ -54,6 +56,7 @@ NO_ADDRESS = {"email": "no e-mail address", "sms": "no phone number"}
 SUPPRESSED = "address suppressed"
 ARCHIVED = "client archived"
 CONSENT_GONE = "consent withdrawn after the send began"
+NO_VALUE = "no value for a placeholder"
 #: What the provider said, which suppresses the address as well.
 OPTED_OUT = "the recipient has opted out at the provider"
 #: Why a row FAILED that nobody refused: it was given up before it was sent, and told so too late to be tried again.
@@ -111,11 +114,17 @@ class Accepted:
     address: str
     #: Seconds since 1970.
     received_at: float = 0.0
+    #: Of a mail its subject, of an SMS all of it.
+    text: str = ""
+    #: Of a mail what a reader sees of it, in plain text and in HTML.
+    bodies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """Who must have a row of a broadcast: everyone who consented when the button was pressed."""
+    """Who must have a row of a broadcast: everyone who consented when the button was pressed, and was in its audience
+    when their chunk was expanded.
+    """
 
     broadcast: int
     recipients: Mapping[Recipient, Known]
@@ -128,6 +137,9 @@ class Expectation:
     withdrawn: Mapping[Recipient, float] = field(default_factory=dict)
     #: …and how many a channel may be on their way by then: the window of its one consumer.
     on_their_way: int = 5
+    #: What was on record of each client, one version after the other, where an attack changes it or the text is to be
+    #: judged word for word.
+    versions: Mapping[int, Sequence[Version]] = field(default_factory=dict)
 
 
 @dataclass
@@ -161,13 +173,18 @@ def expect(stack: Stack, *, notification: int, broadcast: int) -> Expectation:
 def accepted(smtp: SmtpProcess, sms: SmsProcess) -> list[Accepted]:
     """Every message that a provider took, as often as it took one."""
     mails = [
-        Accepted(m["broadcast"], m["delivery"], "email", m["recipient"], m["received_at"]) for m in smtp.accepted()
+        Accepted(
+            m["broadcast"], m["delivery"], "email", m["recipient"], m["received_at"], *texts.of_mail(m.get("raw", ""))
+        )
+        for m in smtp.accepted()
     ]
-    texts = []
+    short = []
     for message in sms.accepted():
         broadcast, _, delivery = message["delivery"].partition(".")
-        texts.append(Accepted(int(broadcast), int(delivery), "sms", message["to"], message["received_at"]))
-    return mails + texts
+        short.append(
+            Accepted(int(broadcast), int(delivery), "sms", message["to"], message["received_at"], message["body"])
+        )
+    return mails + short
 
 
 def nobody(row: Row) -> bool:
@@ -212,6 +229,10 @@ def _judge_broadcast(
     found.complain("has failed, and nothing made it fail", (r for r in rows if r.state == "FAILED" and not may_fail(r)))
     _judge_books(stack, expectation, rows, found)
     _judge_provider(stack, expectation, today, rows, taken, found)
+    if expectation.versions:
+        _judge_texts(stack, expectation, rows, taken, found)
+    else:
+        _judge_languages(stack, expectation, rows, taken, found)
 
 
 def _judge_audience(expectation: Expectation, rows: list[Row], found: Judgement) -> None:
@@ -279,17 +300,22 @@ def _judge_unsent(
 ) -> None:
     """Who consented is sent to, unless something that is true of them forbids it, or the broadcast was cancelled."""
     suppressed = set(stack.query("SELECT channel, address FROM notifier_suppression"))
+    frozen = _frozen(stack, expectation)
     skipped = [row for row in rows if row.state == "SKIPPED" and row.recipient in expectation.recipients]
     found.complain(
         "was skipped for a reason that is not true",
-        (row for row in skipped if row.detail not in _reasons(row, expectation, today, suppressed)),
+        (row for row in skipped if row.detail not in _reasons(row, expectation, today, suppressed, frozen)),
     )
     if expectation.ends != "CANCELLED":
         found.complain("was cancelled, and its broadcast was not", (row for row in rows if row.state == "CANCELLED"))
 
 
 def _reasons(
-    row: Row, expectation: Expectation, today: Mapping[Recipient, Today], suppressed: set[tuple[Any, ...]]
+    row: Row,
+    expectation: Expectation,
+    today: Mapping[Recipient, Today],
+    suppressed: set[tuple[Any, ...]],
+    frozen: Frozen,
 ) -> set[str]:
     """Every reason not to send that is true of the row's client."""
     known, now = expectation.recipients[row.recipient], today.get(row.recipient, NOBODY)
@@ -300,27 +326,32 @@ def _reasons(
     # Of somebody erased since, a digest stands in the address's place.
     reasons[SUPPRESSED] = is_suppressed or known.is_suppressed
     reasons[OPTED_OUT] = is_suppressed
+    reasons[NO_VALUE] = any(frozen.lacks(row.channel, one) for one in expectation.versions.get(row.client, ()))
     return {reason for reason, is_true in reasons.items() if is_true}
 
 
 def _judge_withdrawals(expectation: Expectation, rows: list[Row], taken: list[Accepted], found: Judgement) -> None:
     """Who withdraws is reached only by the window that was claimed before, and by no later one."""
-    who = {row.id: row.recipient for row in rows}
-    times: dict[str, list[float]] = defaultdict(list)
-    for message in sorted(taken, key=lambda message: message.received_at):
-        times[message.channel].append(message.received_at)
-
-    def earlier(message: Accepted) -> int:
-        """How many on its channel came since its client had withdrawn, and before it."""
-        since, all_times = expectation.withdrawn[who[message.delivery]], times[message.channel]
-        return bisect_left(all_times, message.received_at) - bisect_right(all_times, since)
-
+    who, arrivals = {row.id: row.recipient for row in rows}, Arrivals(taken)
     late = [m for m in taken if who.get(m.delivery) in expectation.withdrawn]
-    late = [m for m in late if m.received_at > expectation.withdrawn[who[m.delivery]]]
     found.complain(
         "reached later than a window after consent was gone",
-        (m for m in late if earlier(m) >= expectation.on_their_way),
+        (m for m in late if arrivals.since(expectation.withdrawn[who[m.delivery]], m) >= expectation.on_their_way),
     )
+
+
+class Arrivals:
+    """When messages came, by channel."""
+
+    def __init__(self, taken: Iterable[Accepted]) -> None:
+        self._times: dict[str, list[float]] = defaultdict(list)
+        for message in sorted(taken, key=lambda message: message.received_at):
+            self._times[message.channel].append(message.received_at)
+
+    def since(self, moment: float, message: Accepted) -> int:
+        """How many on its channel came after the moment and before the message; none where it came earlier itself."""
+        times = self._times[message.channel]
+        return max(0, bisect_left(times, message.received_at) - bisect_right(times, moment))
 
 
 def _judge_books(stack: Stack, expectation: Expectation, rows: list[Row], found: Judgement) -> None:
@@ -381,3 +412,63 @@ def _judge_provider(
         "is SENT, and no provider took it",
         (row for row in rows if row.state == "SENT" and not times[row.id] and row.id not in marked),
     )
+
+
+def _frozen(stack: Stack, expectation: Expectation) -> Frozen:
+    query = "SELECT subject, email_body, sms_body, variants FROM notifier_broadcast WHERE id = %s"
+    ((subject, email_body, sms_body, variants),) = stack.query(query, expectation.broadcast)
+    default = {"subject": subject, "email_body": email_body, "sms_body": sms_body}
+    return Frozen(default, json.loads(variants or "{}"))
+
+
+def _judge_languages(
+    stack: Stack, expectation: Expectation, rows: list[Row], taken: list[Accepted], found: Judgement
+) -> None:
+    """Who has a language on record gets the text that was frozen in it, if that is complete; all others the default.
+
+    For attacks that change no language; an erased client has none any more.
+    """
+    frozen = _frozen(stack, expectation)
+    spoken = dict(stack.query("SELECT id, language FROM notifier_client WHERE erased_at IS NULL"))
+    by_id = {row.id: row for row in rows}
+    ours = [m for m in taken if m.text and m.delivery in by_id and by_id[m.delivery].client in spoken]
+    found.complain(
+        "got a text in another language than their own",
+        (
+            by_id[m.delivery]
+            for m in ours
+            if not frozen.is_told_by(m.text, m.channel, spoken[by_id[m.delivery].client] or "")
+        ),
+    )
+
+
+def _judge_texts(
+    stack: Stack, expectation: Expectation, rows: list[Row], taken: list[Accepted], found: Judgement
+) -> None:
+    """Every message says, word for word, what was on record of its client when it was claimed, in their language.
+
+    Nobody knows when that was, but only one window a channel may have been claimed before a change and come after it.
+    """
+    frozen, arrivals = _frozen(stack, expectation), Arrivals(taken)
+    written = dict(
+        stack.query("SELECT id, language FROM notifier_delivery WHERE broadcast_id = %s", expectation.broadcast)
+    )
+    client_of = {row.id: row.client for row in rows}
+    wrong, stale = [], []
+    for message in taken:
+        if message.delivery not in client_of:
+            continue
+        versions = expectation.versions.get(client_of[message.delivery], ())
+        ends = [*(later.since for later in versions[1:]), float("inf")]
+        right = [
+            end
+            for version, end in zip(versions, ends, strict=False)
+            if frozen.is_text_of(version, message.channel, message.text, message.bodies)
+            and version.language == (written[message.delivery] or "")
+        ]
+        if not right:
+            wrong.append(f"{message.text!r} of delivery {message.delivery}, in {written[message.delivery]!r}")
+        elif arrivals.since(max(right), message) >= expectation.on_their_way:
+            stale.append(f"{message.text!r} of delivery {message.delivery}")
+    found.complain("says what was never on record of its client", wrong)
+    found.complain("says what was on record until more than a window before", stale)

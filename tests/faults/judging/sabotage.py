@@ -187,6 +187,48 @@ def _wait_for_a_rival() -> None:
             time.sleep(0.02)
 
 
+def everybody_is_in_later_chunks() -> None:
+    """The first chunk goes to the audience alone. The cursor says of each that it was asked: else it is refused."""
+    from notifier.delivery import fanout
+
+    insert = fanout._insert
+
+    def insert_all(broadcast: Any, channel: Any, upper: int, now: Any, within: Any) -> int:
+        return insert(broadcast, channel, upper, now, None if broadcast.cursor else within)
+
+    fanout._insert = insert_all
+
+
+def values_of_the_first_claim() -> None:
+    """A consumer keeps what it has once read of clients. Only where that would be no text at all it reads it again."""
+    from notifier.delivery import claim_sql
+
+    lock_pending = claim_sql.lock_pending
+    kept: dict[int, dict[str, Any]] = {}
+
+    def lock(cursor: Any, *, sources: Any, **rest: Any) -> list[Any]:
+        if not kept:
+            columns, join = sources.columns(client="c", values="v"), sources.join(client="c", values="v")
+            cursor.execute(f"SELECT c.id, c.language{columns} FROM {claim_sql.CLIENT} c {join}")
+            kept.update({pk: {"language": language, "values": values} for pk, language, *values in cursor.fetchall()})
+        rows = lock_pending(cursor, sources=sources, **rest)
+        return [row._replace(**kept[row.client_id]) if all(kept[row.client_id]["values"]) else row for row in rows]
+
+    claim_sql.lock_pending = lock
+
+
+def default_text_for_all() -> None:
+    """Nobody's language is looked at."""
+    from notifier.languages import offered
+    from notifier.messages import variants
+    from notifier.messages.variants import Chosen, Texts
+
+    def choose(*, own: Texts, **_: Any) -> Chosen:
+        return Chosen(offered.default(), own)
+
+    variants.choose = choose
+
+
 SABOTAGES: dict[str, Callable[[], None]] = {
     function.__name__: function
     for function in (
@@ -198,7 +240,10 @@ SABOTAGES: dict[str, Callable[[], None]] = {
         claim_without_consent,
         lost_is_given_up,
         skip_every_third,
+        everybody_is_in_later_chunks,
+        values_of_the_first_claim,
         tickets_come_twice,
         claim_through_a_join,
+        default_text_for_all,
     )
 }

@@ -11,6 +11,7 @@ import pytest
 from tests.faults.arena import Arena, Size
 from tests.faults.judging import judge
 from tests.faults.judging.judge import Accepted, Expectation, Recipient
+from tests.faults.judging.texts import Version
 from tests.faults.servers import Engine, Servers
 from tests.support.servers.stack import Stack
 
@@ -142,6 +143,119 @@ def test_what_an_attack_cancelled_must_have_been_cancelled(evidence: Evidence) -
     evidence.stack.query("UPDATE notifier_broadcast SET state = 'CANCELLED'")
 
     assert evidence.complaints() == []
+
+
+def test_a_text_in_another_language_than_the_clients_is_noticed(evidence: Evidence) -> None:
+    query = "SELECT d.id FROM notifier_delivery d JOIN notifier_client c ON c.id = d.client_id WHERE c.language <> ''"
+    spoken = {delivery for (delivery,) in evidence.stack.query(query)}
+    mails = [place for place, one in enumerate(evidence.taken) if one.delivery in spoken and one.channel == "email"]
+    english = next(one for one in evidence.taken if one.text.startswith("Three new listings"))
+    assert mails, "no client of the demo has a language on record"
+
+    evidence.taken[mails[0]] = replace(evidence.taken[mails[0]], text=english.text)
+
+    assert any("got a text in another language" in told for told in evidence.complaints())
+
+
+def test_whoever_has_no_complete_text_in_their_language_gets_the_default_one(evidence: Evidence) -> None:
+    evidence.stack.query("UPDATE notifier_broadcast SET variants = %s", '{"de": {"subject": "Nur ein Betreff"}}')
+
+    # What was frozen is another text now, and those who got the one of before would have got the default.
+    assert any("got a text in another language" in told for told in evidence.complaints())
+    evidence.taken = [replace(one, text="") for one in evidence.taken]
+    assert evidence.complaints() == []
+
+
+def remember(evidence: Evidence, **changes: str) -> Version:
+    """As if one mail alone had been sent, of a short text, and what its client has on record were known.
+
+    Returns that; `changes`: what is said to be on record instead.
+    """
+    mail = next(message for message in evidence.taken if message.channel == "email")
+    evidence.stack.query(
+        "UPDATE notifier_broadcast SET subject = 'Hi {{ name }}', variants = '', sms_body = '', "
+        """email_body = 'Dear {{ name }}, {{ town | "home" }} is near.'"""
+    )
+    query = (
+        "SELECT c.id, c.name, COALESCE(c.language, '') FROM notifier_client c JOIN notifier_delivery d "
+        "ON d.client_id = c.id WHERE d.id = %s"
+    )
+    ((client, name, language),) = evidence.stack.query(query, mail.delivery)
+    body = f"Notifier Dear {name}, home is near. Unsubscribe"
+    evidence.taken = [replace(mail, text=f"Hi {name}", bodies=(body, body))]
+    right = Version(0.0, language, {"name": name})
+    said = right._replace(values={**right.values, **changes})
+    evidence.expectation = replace(evidence.expectation, versions={client: [said]})
+    return right
+
+
+NEVER, BEFORE = "says what was never on record", "says what was on record until more than a window before"
+
+
+def text_complaints(evidence: Evidence) -> list[str]:
+    return [one for one in evidence.complaints() if "says what was" in one]
+
+
+def test_a_text_that_says_what_is_on_record_is_in_order(evidence: Evidence) -> None:
+    remember(evidence)
+
+    assert text_complaints(evidence) == []
+
+
+def test_a_name_that_was_never_on_record_is_noticed(evidence: Evidence) -> None:
+    remember(evidence, name="Somebody Else")
+
+    assert [NEVER in one for one in text_complaints(evidence)] == [True]
+
+
+def test_a_text_without_a_value_that_it_needs_is_noticed(evidence: Evidence) -> None:
+    remember(evidence, name="")
+
+    assert [NEVER in one for one in text_complaints(evidence)] == [True]
+
+
+@pytest.mark.parametrize("part", [0, 1], ids=["plain text", "HTML"])
+def test_each_part_of_a_mail_must_say_it(evidence: Evidence, part: int) -> None:
+    remember(evidence)
+    (mail,) = evidence.taken
+    bodies = [body.replace("home", "") if place == part else body for place, body in enumerate(mail.bodies)]
+    evidence.taken = [replace(mail, bodies=tuple(bodies))]
+
+    assert [NEVER in one for one in text_complaints(evidence)] == [True]
+
+
+def test_a_language_that_is_another_than_on_record_is_noticed(evidence: Evidence) -> None:
+    remember(evidence)
+    (mail,) = evidence.taken
+    evidence.stack.query(f"{_SET} language = 'fr' WHERE id = %s", mail.delivery)
+
+    assert [NEVER in one for one in text_complaints(evidence)] == [True]
+
+
+def test_only_one_window_may_say_what_was_on_record_before(evidence: Evidence) -> None:
+    mails = sorted((m for m in evidence.taken if m.channel == "email"), key=lambda mail: mail.received_at)
+    right = remember(evidence)
+    (mail,) = evidence.taken
+    (client,) = evidence.expectation.versions
+    later = Version(mails[0].received_at, right.language, {"name": "Somebody Else"})
+    evidence.expectation = replace(evidence.expectation, versions={client: [right, later]})
+    others = [replace(mail, delivery=0, received_at=mails[0].received_at + 1 + number) for number in range(5)]
+
+    evidence.taken = [*others[:4], replace(mail, received_at=mails[0].received_at + 10)]
+    assert text_complaints(evidence) == []
+
+    evidence.taken = [*others, replace(mail, received_at=mails[0].received_at + 10)]
+    assert [BEFORE in one for one in text_complaints(evidence)] == [True]
+
+
+def test_whoever_lacks_a_value_may_be_skipped_and_nobody_else(evidence: Evidence) -> None:
+    right = remember(evidence)
+    client = unsend(evidence, "SKIPPED", judge.NO_VALUE)
+    assert any("was skipped for a reason that is not true" in told for told in evidence.complaints())
+
+    evidence.expectation = replace(evidence.expectation, versions={client: [right._replace(values={})]})
+
+    assert not any("was skipped for a reason" in told for told in evidence.complaints())
 
 
 def unsend(evidence: Evidence, state: str, detail: str) -> int:

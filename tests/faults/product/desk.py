@@ -17,7 +17,7 @@ import django
 if __name__ == "__main__":
     django.setup()
 
-from notifier.clients import archiving, erasure
+from notifier.clients import archiving, erasure, names
 from notifier.consent import consents, suppressions
 from notifier.consent.consents import Origin
 from notifier.consent.suppressions import Evidence, Source
@@ -66,7 +66,7 @@ def one_by_one(change: Callable[[Client, Topic], object]) -> Callable[[Sequence[
 
 
 def give_other_addresses(client: Client, topic: Topic) -> None:
-    client.name = f"Renamed {client.pk}"
+    names.rename(client, first_name="Renamed", last_name=str(client.pk))
     client.email = client.email and f"moved-{client.pk}@example.com"
     client.phone = client.phone and f"+4474{client.pk:08}"
     client.full_clean()

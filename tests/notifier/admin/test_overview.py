@@ -399,7 +399,9 @@ def test_the_menu_calls_each_list_as_staff_do(admin: Browser) -> None:
 
     assert menu == {
         "Send": ["Notifications", "Pictures", "Broadcasts", "Messages", "Manual decisions"],
-        "Clients": ["Clients", "Inbox", "Topics", "Suppressions", "Imports"],
+        "Clients": [
+            *("Clients", "Audiences", "Inbox", "Topics", "Client fields", "Tags", "Suppressions", "Imports"),
+        ],
         "System": ["Brand", "Processes", "Queue", "Sending speed"],
         "Access": ["Users", "Groups", "Failed log-ins", "Log-ins"],
     }

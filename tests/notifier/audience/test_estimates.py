@@ -5,10 +5,15 @@ import pytest
 from django.db import connection
 from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
+from hypothesis import HealthCheck, given
+from hypothesis import settings as h_settings
+from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
-from notifier.audience import estimates
-from notifier.models import Channel
+from notifier.audience import estimates, value_shapes
+from notifier.messages import placeholders, sms_segments
+from notifier.models import Channel, Client
+from notifier.policies import client_values
 from tests.support.factories import a_broadcast, a_client, a_topic
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
@@ -89,9 +94,9 @@ def test_a_text_that_is_the_same_for_everybody_is_exact_and_looks_at_nobody() ->
 
 
 def test_for_few_recipients_each_name_is_looked_at() -> None:
-    a_client(name="Ann Example", listings="sms")
-    a_client(name="Annabella Example", listings="sms")
-    a_client(name="Bartholomew Example", listings="email")
+    a_client(first_name="Ann", last_name="Example", listings="sms")
+    a_client(first_name="Annabella", last_name="Example", listings="sms")
+    a_client(first_name="Bartholomew", last_name="Example", listings="email")
 
     found = estimates.segments(text=BRINK, topic=a_topic(), recipients=2)
 
@@ -107,25 +112,74 @@ def test_one_name_in_another_script_makes_its_sms_longer_and_is_counted() -> Non
     assert (found.total, found.longest) == (3, 2)
 
 
-def test_for_many_a_sample_from_all_over_tells_the_average(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimates, "SAMPLE", 10)
-    for number in range(60):
-        # The later half has longer names: the beginning alone would miss them.
-        a_client(name="Ann" if number < 30 else "Annabella", listings="sms")
+def test_for_a_part_of_the_recipients_the_average_of_all_tells_it() -> None:
+    """Such as those whom the frequency cap leaves."""
+    for first_name in ("Ann", "Bea", "Annabella", "Bartholomew"):
+        a_client(first_name=first_name, listings="sms")
 
-    found = estimates.segments(text=BRINK, topic=a_topic(), recipients=60)
+    found = estimates.segments(text=BRINK, topic=a_topic(), recipients=2)
 
-    assert not found.is_exact
-    assert found.longest == 2
-    assert 75 <= found.total <= 105
-    assert found.measured >= 10
+    assert (found.total, found.longest, found.measured, found.is_exact) == (3, 2, 4, False)
+
+
+def test_more_kinds_of_names_than_are_rendered_are_an_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(value_shapes, "MAX_SHAPES", 1)
+    for first_name in ("Ann", "Bea", "Annabella"):
+        a_client(first_name=first_name, listings="sms")
+
+    found = estimates.segments(text=BRINK, topic=a_topic(), recipients=3)
+
+    assert (found.total, found.longest, found.measured, found.is_exact) == (3, 1, 2, False)
+
+
+def test_whoever_has_no_value_and_no_fallback_is_not_counted_and_a_fallback_counts_with_its_length() -> None:
+    a_client(name="Cher", listings="sms")
+    a_client(first_name="Ann", last_name="Lee", listings="sms")
+
+    without = estimates.segments(text=BRINK, topic=a_topic(), recipients=1)
+    given = estimates.segments(text=BRINK.replace("e }}", 'e | "there" }}'), topic=a_topic(), recipients=2)
+
+    assert (without.total, without.is_exact) == (1, True)
+    assert (given.total, given.longest, given.is_exact) == (3, 2, True)
+
+
+_LETTERS = st.text(alphabet="ab éÄ€{}[]^\\~|-'\"ł中’😀🏡", max_size=8).map(str.strip)
+_PIECES = st.lists(
+    st.sampled_from(
+        [
+            "{{ name }}",
+            '{{ first_name | "there" }}',
+            "{{ last_name | 'x' }}",
+            '{{ last_name | "dear ł" }}',
+            "{{ first_name }}",
+        ]
+    )
+    | st.sampled_from(["€", "😀", "ł", "a" * 60, "b" * 153, "word "]),
+    min_size=1,
+    max_size=6,
+).map("".join)
+
+
+@h_settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(clients=st.lists(st.tuples(_LETTERS, _LETTERS), min_size=1, max_size=5), text=_PIECES)
+def test_what_the_database_counts_is_what_the_rendered_texts_have(clients: list[tuple[str, str]], text: str) -> None:
+    Client.objects.all().delete()
+    made = [a_client(name="Cher Ł", first_name=first, last_name=last, listings="sms") for first, last in clients]
+    topic, needed = a_topic(), placeholders.needed(text)
+    values = [client_values.of_client(client, topic=topic.name) for client in made]
+    sent = [placeholders.sms(text, one) for one in values if all(one[key] for key in needed)]
+
+    found = estimates.segments(text=text, topic=topic, recipients=len(sent))
+
+    assert found.is_exact
+    assert found.total == sum(sms_segments.measure(one).segments for one in sent)
 
 
 def test_only_those_who_get_it_are_looked_at() -> None:
-    a_client(name="Ann Example", listings="sms")
-    left_out = a_client(name="Annabella Example", listings="sms")
+    a_client(first_name="Ann", last_name="Example", listings="sms")
+    left_out = a_client(first_name="Annabella", last_name="Example", listings="sms")
 
-    found = estimates.segments(text=BRINK, topic=a_topic(), recipients=1, only=[~Q(pk=left_out.pk)])
+    found = estimates.segments(text=BRINK, topic=a_topic(), recipients=1, only=[~Q(client=left_out.pk)])
 
     assert (found.total, found.longest, found.measured, found.is_exact) == (1, 1, 1, True)
 
@@ -148,7 +202,7 @@ def test_what_a_line_would_add_to_a_text_for_everybody(letters: int, added: int)
 
 def test_what_a_line_would_add_is_told_from_the_same_names() -> None:
     for name in ("Ann", "Annabella"):
-        a_client(name=name, listings="sms")
+        a_client(first_name=name, listings="sms")
 
     found = estimates.segments(text="x" * 139 + "{{ first_name }}", topic=a_topic(), recipients=2)
 
@@ -158,20 +212,24 @@ def test_what_a_line_would_add_is_told_from_the_same_names() -> None:
 def test_the_line_that_each_has_is_counted_and_adds_nothing_more(settings: Settings) -> None:
     settings.SMS_STOP_LINE = "Reply STOP to end"
 
+    # It is in the language of each.
+    for language in (None, None, None, None, "en", "tlh", "de"):
+        a_client(listings="sms", language=language)
+
     found = estimates.segments(text="x" * 160, topic=a_topic(), recipients=7)
 
     assert (found.total, found.longest, found.stop_line) == (14, 2, None)
 
 
-def test_it_costs_the_same_few_queries_however_many_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimates, "SAMPLE", 5)
+def test_it_costs_the_same_few_queries_however_many_get_it() -> None:
     for _ in range(20):
         a_client(listings="sms")
 
     with CaptureQueriesContext(connection) as queries:
         estimates.segments(text=BRINK, topic=a_topic(), recipients=20)
 
-    assert len(queries) <= 4
+    # One counts; the others are PostgreSQL's, which is told to go along the indexes.
+    assert len(queries) <= 6
 
 
 # --- A provider's limit -----------------------------------------------------------------------------------------------
@@ -189,3 +247,48 @@ def test_no_faster_than_the_provider_may_be_given_messages(
 
     assert (found.rates, found.limited, found.unknown) == ({EMAIL: rate}, limited, [])
     assert found.time == timedelta(seconds=100 / rate)
+
+
+# --- By language ------------------------------------------------------------------------------------------------------
+def test_each_language_is_counted_with_its_own_text_and_last_line(settings: Settings) -> None:
+    settings.SMS_STOP_LINE = "Reply STOP to end"
+    for language in ("de", "de", "fr", None, "es", "tlh"):
+        a_client(listings="sms", language=language)
+    a_client(listings="email", language="de")
+
+    found = estimates.segments(text="x" * 142, topic=a_topic(), recipients=6, others={"de": "y" * 400, "fr": "z" * 130})
+
+    # German: 3 each. French: 130 and its line of 27 is 1. The others have the default text: English 160 is 1, Spanish
+    # with its longer line 2; Klingon is not offered.
+    assert (found.total, found.longest, found.is_exact) == (2 * 3 + 1 + 1 + 2 + 1, 3, True)
+
+
+def test_of_those_whom_a_cap_leaves_out_the_languages_are_not_known() -> None:
+    for language in ("de", None, None, None):
+        a_client(listings="sms", language=language)
+
+    found = estimates.segments(text="x", topic=a_topic(), recipients=2, others={"de": "y" * 200})
+
+    # Half of 1 × 2 + 3 × 1.
+    assert (found.total, found.is_exact) == (2, False)
+
+
+def test_names_are_sampled_among_those_who_read_the_language() -> None:
+    a_client(name="Bo", listings="sms")
+    a_client(name="Wolfeschlegelsteinhausenbergerdorff", listings="sms", language="de")
+
+    found = estimates.segments(text="x", topic=a_topic(), recipients=2, others={"de": "y" * 130 + "{{ name }}"})
+
+    assert (found.total, found.is_exact) == (3, True)
+
+
+def test_each_language_is_exact_with_values_of_its_own_readers() -> None:
+    a_client(first_name="n" * 20, listings="sms", language="de")
+    a_client(first_name="Bo", listings="sms", language="de")
+    a_client(first_name="n" * 20, listings="sms")
+    a_client(name="Cher", listings="sms", language="de")
+    german = "y" * 150 + "{{ first_name }}"
+
+    found = estimates.segments(text="x", topic=a_topic(), recipients=3, others={"de": german})
+
+    assert (found.total, found.longest, found.is_exact) == (2 + 1 + 1, 2, True)

@@ -81,7 +81,7 @@ def test_whoever_has_had_enough_and_is_in_quiet_hours_counts_once(of: Callable[.
 
     assert (found.over_cap, found.waits) == (1, {EIGHT: 1})
     # Neither of those who get it, be it in the morning, is left out.
-    assert list(Client.objects.filter(*found.among_clients())) == [quiet]
+    assert list(Client.objects.filter(*found.among("pk"))) == [quiet]
 
 
 def test_the_cap_counts_at_the_end_of_quiet_hours(of: Callable[..., Recipients]) -> None:
@@ -94,7 +94,7 @@ def test_the_cap_counts_at_the_end_of_quiet_hours(of: Callable[..., Recipients])
     found = of()
 
     assert (found.over_cap, found.waits) == (1, {EIGHT: 1})
-    assert list(Client.objects.filter(*found.among_clients())) == [until_then]
+    assert list(Client.objects.filter(*found.among("pk"))) == [until_then]
 
 
 def test_a_critical_one_holds_nobody_back(of: Callable[..., Recipients]) -> None:
@@ -102,7 +102,7 @@ def test_a_critical_one_holds_nobody_back(of: Callable[..., Recipients]) -> None
 
     found = of(is_critical=True)
 
-    assert (found.over_cap, found.waits, found.among_clients()) == (0, {}, [])
+    assert (found.over_cap, found.waits, found.among("pk")) == (0, {}, [])
 
 
 def test_of_a_follow_up_only_those_count_whom_the_other_missed(topic: Topic) -> None:
@@ -113,7 +113,7 @@ def test_of_a_follow_up_only_those_count_whom_the_other_missed(topic: Topic) -> 
     found = Recipients(topic_id=topic.pk, channel=EMAIL, now=TEN, follows=followed)
 
     assert found.waits == {EIGHT: 1}
-    assert Client.objects.filter(*found.among_clients()).count() == 1
+    assert Client.objects.filter(*found.among("pk")).count() == 1
 
 
 def test_it_is_known_whether_anything_is_set(settings: Settings) -> None:

@@ -1,5 +1,6 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime, time, timedelta
+from unittest.mock import patch
 
 import pytest
 from django.db import connection
@@ -8,8 +9,11 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from notifier.audience import readers
-from notifier.models import Channel, Client, Notification
-from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification
+from notifier.messages.variants import Texts
+from notifier.models import Channel, Client, ClientTag, Notification, SavedAudience, Tag
+from notifier.saved_audiences import compiling, freezing
+from notifier.saved_audiences.document import Line
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_saved_audience, a_tag
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 
@@ -21,6 +25,12 @@ DAY = timedelta(days=1)
 def had(client: Client, channel: Channel, ago: Iterable[timedelta]) -> None:
     for each in ago:
         a_delivery(client=client, channel=channel, state="SENT", settled_at=TEN - each)
+
+
+def vips(*clients: Client) -> SavedAudience:
+    tag = a_tag("VIP")
+    ClientTag.objects.bulk_create(ClientTag(client=client, tag=tag) for client in clients)
+    return a_saved_audience(Line("tag", "has", tag.pk))
 
 
 def shown(text: Notification) -> tuple[Client | None, Client | None]:
@@ -91,6 +101,65 @@ def test_a_follow_up_is_shown_to_somebody_whom_the_other_missed() -> None:
     assert readers.of(waiting, now=TEN) == {EMAIL: missed}
 
 
+def test_a_notification_is_shown_to_somebody_in_the_audience_that_it_would_go_to() -> None:
+    a_client(listings="both")
+    inside = a_client(listings="both")
+
+    found = readers.of(a_notification(), now=TEN, within=compiling.of_saved(vips(inside), now=TEN))
+
+    assert found == {EMAIL: inside, SMS: inside}
+
+
+def test_a_broadcast_is_shown_to_somebody_in_its_own_audience_and_after_that_to_one_who_got_it() -> None:
+    former = a_client(listings="both")
+    inside = a_client(listings="both")
+    broadcast = a_broadcast(**freezing.columns(vips(inside)))
+    a_delivery(broadcast=broadcast, client=former, channel=EMAIL)
+    assert readers.of(broadcast, now=timezone.now()) == {EMAIL: inside, SMS: inside}
+
+    ClientTag.objects.all().delete()
+
+    assert readers.of(broadcast, now=timezone.now()) == {EMAIL: former, SMS: None}
+
+
+def test_nobody_is_shown_where_nobody_can_say_who_is_in_the_audience() -> None:
+    broadcast = a_broadcast(**freezing.columns(vips(a_client(listings="both"))))
+    ClientTag.objects.all().delete()
+    Tag.objects.all().delete()
+
+    assert readers.of(broadcast, now=timezone.now()) == {}
+
+
+def test_nobody_is_shown_a_text_that_needs_a_value_which_they_lack() -> None:
+    a_client(name="Cher", listings="both")
+    ann = a_client(first_name="Ann", listings="both")
+
+    assert shown(a_notification(email_body="Dear {{ first_name }}", sms_body="Hi {{ first_name }}")) == (ann, ann)
+
+
+def test_each_language_is_shown_to_one_who_reads_it_and_where_nobody_does_to_one_who_gets_it() -> None:
+    german, english = a_client(listings="both", language="de"), a_client(listings="both", language="en")
+    text = a_notification(de=Texts("Hallo", "", "Hallo", "Hallo"), fr=Texts("Salut", "", "Salut", ""))
+
+    found = readers.find(text, now=TEN)
+
+    assert found.of() == {EMAIL: english, SMS: english}
+    assert found.of("de") == {EMAIL: german, SMS: german}
+    assert found.of("fr") == {EMAIL: german, SMS: german}
+    # There is no other text for which somebody would have to be looked for.
+    assert shown(a_notification()) == (german, german)
+
+
+def test_of_all_who_are_looked_at_only_those_who_may_be_shown_are_read_as_clients() -> None:
+    for language in ("en", "de", "de", "en", "fr"):
+        a_client(listings="both", language=language)
+    with patch.object(Client, "from_db", wraps=Client.from_db) as made:
+        found = readers.find(a_notification(), now=TEN)
+
+    assert made.call_count == 3
+    assert [[client.language for client in clients] for clients in found.each.values()] == [["en", "de", "fr"]] * 2
+
+
 def test_it_costs_as_much_for_many_as_for_few(settings: Settings) -> None:
     settings.CAPS = {"email": (1, 7), "sms": (1, 7)}
     notification = a_notification()
@@ -103,4 +172,4 @@ def test_it_costs_as_much_for_many_as_for_few(settings: Settings) -> None:
     with CaptureQueriesContext(connection) as many:
         readers.of(notification, now=TEN)
 
-    assert len(many) == len(few) <= 4
+    assert len(many) == len(few) <= 5

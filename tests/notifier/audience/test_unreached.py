@@ -26,7 +26,7 @@ def test_everybody_who_wants_it_now_is_counted_once_by_how_they_stand(now: datet
     a_client(listings="both")
     a_client(listings="neither")
 
-    mail, sms = unreached.missing(broadcast=second)
+    mail, sms = unreached.missing(broadcast=second, now=now)
 
     assert mail == unreached.Missing(channel=EMAIL, failed=2, skipped=1, cancelled=1, new=1, unknown=1, under_way=3)
     assert (sms.channel, sms.new, sms.recipients) == (SMS, 1, 1)
@@ -44,4 +44,4 @@ def test_counting_takes_as_many_queries_for_many_as_for_few(
         # The chain, and six for each channel; PostgreSQL is told how to count the new ones, told to forget it,
         # and asked for landlines by themselves.
         with django_assert_num_queries(24 if connection.vendor == "postgresql" else 13):
-            unreached.missing(broadcast=fresh)
+            unreached.missing(broadcast=fresh, now=now)

@@ -174,7 +174,7 @@ def test_what_is_counted_is_what_then_goes_out(now: datetime, settings: Any, cou
                 if chance.random() < 0.5:
                     state = chance.choice(list(State))
                     a_delivery(broadcast=broadcast, client=client, channel=channel, state=state)
-    counted = {missing.channel.value: missing.recipients for missing in unreached.missing(broadcast=chain[-1])}
+    counted = {missing.channel.value: missing.recipients for missing in unreached.missing(broadcast=chain[-1], now=now)}
 
     made = expanded(follow(chain[-1], now), now)
 
@@ -452,9 +452,9 @@ def test_whom_it_goes_to_is_counted_while_nobody_waits_for_a_lock(
     Broadcast.objects.update(state=Broadcast.State.FINISHED, finished_at=now)
     missing, locked = unreached.missing, []
 
-    def note(*, broadcast: Broadcast) -> Any:
+    def note(*, broadcast: Broadcast, now: datetime) -> Any:
         locked.append(connection.in_atomic_block)
-        return missing(broadcast=broadcast)
+        return missing(broadcast=broadcast, now=now)
 
     monkeypatch.setattr(unreached, "missing", note)
 

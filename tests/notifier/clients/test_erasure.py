@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from notifier.clients import archiving, erasure
+from notifier.clients import archiving, erasure, names
 from notifier.clients.imports import erasure as imports_erasure
 from notifier.clients.imports import uploads
 from notifier.consent import consents, digests, provider_events, suppressions
@@ -18,11 +18,15 @@ from notifier.consent.consents import Origin
 from notifier.consent.provider_events import Event, Kind
 from notifier.consent.suppressions import Evidence, Source
 from notifier.delivery import claims, recovery
+from notifier.fields import definitions, values
+from notifier.fields.applying import ChangeOrigin
 from notifier.files import packed
 from notifier.models import (
     Channel,
     Client,
     ClientImport,
+    ClientTag,
+    ClientValues,
     ConsentChange,
     Delivery,
     ErasedAddress,
@@ -33,10 +37,20 @@ from notifier.models import (
     SoftBounces,
     Suppression,
     SuppressionChange,
+    ValueChange,
 )
 from tests.support.checks.ledger import unaccounted
 from tests.support.database.connections import OtherConnection, impatient
-from tests.support.factories import a_broadcast, a_client, a_delivery, a_topic, a_user, an_open_breaker
+from tests.support.factories import (
+    a_broadcast,
+    a_client,
+    a_delivery,
+    a_field,
+    a_tag,
+    a_topic,
+    a_user,
+    an_open_breaker,
+)
 from tests.support.servers.processes import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
@@ -66,17 +80,22 @@ def everything_stored() -> dict[str, str]:
 def a_life(now: datetime) -> Client:
     """A client of whom every place knows something."""
     maria = a_user(username="maria")
-    client = a_client(name="Zebedee Quux", email="first@quux.example", phone="+46701740605")
-    client.name, client.email = "Zebedee Quux-Smith", "zebedee@quux.example"
+    client = a_client(first_name="Zebedee", last_name="Quux", email="first@quux.example", phone="+46701740605")
+    names.rename(client, first_name="Zebedee", last_name="Quux-Smith")
+    client.email = "zebedee@quux.example"
     client.save()
     origin = Origin(STAFF, by=maria, detail="mail from Zebedee@Quux.example")
     consents.change(client=client, topic=a_topic(), wants={Channel.EMAIL: True}, origin=origin, now=now)
+    (nickname,) = definitions.of(a_field(label="Nickname"))
+    for name in ("Zebedee the first", "Zebedee the great"):
+        source = ChangeOrigin(by=maria, reason="Zebedee rang")
+        values.set_values(client_id=client.pk, values={nickname: name}, tags={a_tag(): True}, origin=source, now=now)
     broadcast = a_broadcast(state="FINISHED")
     detail = "550 <ZEBEDEE@quux.example>: unknown"
     failed = a_delivery(broadcast=broadcast, client=client, state="FAILED", detail=detail, provider_id="46701740605-1")
     a_delivery(broadcast=broadcast, client=client, channel="sms", state="SENT")
     resolution = Resolution.objects.create(
-        action="MARKED_SENT", by=maria, at=now, why="Zebedee Quux-Smith rang", number=1
+        action="MARKED_SENT", by=maria, at=now, why="Zebedee Quux-Smith rang, or QUUX, Zebedee", number=1
     )
     ResolvedDelivery.objects.create(
         resolution=resolution, delivery=failed, state_before="FAILED", detail_before="to first@quux.example"
@@ -163,13 +182,26 @@ def tables_that_know(*known: str) -> set[str]:
 def test_nothing_in_the_database_knows_the_client_any_more(now: datetime) -> None:
     client = a_life(now)
     known = ("zebedee", "quux", "70174060", "first@")
-    assert len(tables_that_know(*known)) >= 11
+    assert len(tables_that_know(*known)) >= 13
 
     erase(client, now + timedelta(minutes=1))
 
     assert tables_that_know(*known) == set()
     assert rows_of(ClientImport.objects.get(state="UPLOADED")) == [["Cleo", "cleo@example.com", "+12025550143"]]
     assert ClientImport.objects.get(state="DONE").failed_rows.splitlines()[1:] == ["3,no,Bob,bob@"]
+
+
+def test_fields_tags_and_what_was_in_them_are_gone(now: datetime) -> None:
+    client, other = a_life(now), a_client()
+    vip = a_tag("VIP")
+    for one in (client, other):
+        values.set_values(client_id=one.pk, values={}, tags={vip: True}, origin=ChangeOrigin(), now=now)
+
+    erase(client, now + timedelta(minutes=1))
+
+    for rows in (ClientValues.objects, ClientTag.objects, ValueChange.objects):
+        assert not rows.filter(client=client).exists()
+    assert ClientTag.objects.filter(client=other, tag=vip).exists()
 
 
 def test_the_evidence_about_its_addresses_stays_under_their_digests(now: datetime) -> None:

@@ -13,9 +13,10 @@ from django.utils import timezone
 
 from notifier.broadcasts import lifecycle
 from notifier.management.commands import broadcast as command
-from notifier.models import Broadcast, Delivery, Notification, Process
+from notifier.models import Broadcast, Delivery, Notification, Process, SavedAudience
 from notifier.runtime import clock
-from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_user
+from notifier.saved_audiences.document import Line
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_saved_audience, a_user
 from tests.support.servers.stack import Stack
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
@@ -48,6 +49,28 @@ def ends_with(**counts: dict[str, int]) -> Callable[[], object]:
         finished_at=timezone.now(),
         tally={"audience": total, "rate": 0.0, "counts": counts},
     )
+
+
+# --- To an audience ---------------------------------------------------------------------------------------------------
+def test_it_goes_to_the_audience_of_that_name() -> None:
+    audience = a_saved_audience(Line("time_zone", "known"), name="Abroad")
+
+    broadcast(a_notification(), "--audience", "ABROAD ")
+
+    assert Broadcast.objects.get().saved_audience == audience
+
+
+def test_an_audience_that_is_not_there_or_not_readable_is_told_of() -> None:
+    notification = a_notification()
+    a_saved_audience(Line("time_zone", "known"), name="Abroad")
+    SavedAudience.objects.update(document={"version": 3})
+
+    with pytest.raises(CommandError, match="There is no audience “Nobody”"):
+        broadcast(notification, "--audience", "Nobody")
+    with pytest.raises(CommandError, match="saved in version 3"):
+        broadcast(notification, "--audience", "Abroad")
+
+    assert not Broadcast.objects.exists()
 
 
 # --- The start --------------------------------------------------------------------------------------------------------

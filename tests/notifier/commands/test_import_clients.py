@@ -1,5 +1,6 @@
 import csv
 import io
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,9 @@ from django.core.management import CommandError, call_command
 from django.test.utils import override_settings
 
 from notifier.clients.imports import writing
-from notifier.models import Client, ClientImport, ConsentChange, Preference
-from tests.support.factories import a_client, a_topic, a_user
+from notifier.fields import definitions, tags, values
+from notifier.models import Client, ClientImport, ConsentChange, Preference, ValueChange
+from tests.support.factories import a_client, a_field, a_topic, a_user
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 
@@ -248,3 +250,22 @@ def test_an_encoding_that_nobody_can_tell_is_asked_for(file: Path) -> None:
     run(file, "--encoding", "mac_roman")
 
     assert Client.objects.get().name == "François"
+
+
+def test_it_imports_fields_and_adds_tags_for_who_may_add_them(file: Path) -> None:
+    a_field(kind="DATE", label="Member since", key="member_since")
+    a_user("notifier.import_client", username="eve")
+    ted = a_user("notifier.import_client", "notifier.add_tag", username="ted")
+    file.write_text("name;email;joined;tags\nAnn;ann@example.com;31.12.2025;VIP\n")
+    joined = ("--map", "joined=field:member_since")
+
+    for by in ((), ("--user", "eve")):
+        run_with_some_left(file, *joined, *by)
+        assert "you may not add tags" in file.with_suffix(".failed.csv").read_text("utf-8-sig")
+    run(file, *joined, "--user", "ted")
+
+    ann = Client.objects.get()
+    assert list(values.of_client(ann.pk, definitions.every()).values()) == [date(2025, 12, 31)]
+    assert [tag.name for tag in tags.of_client(ann.pk)] == ["VIP"]
+    assert ValueChange.objects.get().by == ted
+    assert ClientImport.objects.latest("pk").mapping["joined"] == "field:member_since"

@@ -26,9 +26,9 @@ def dressed(draw: st.DrawFn, word: str) -> str:
 
 
 @pytest.mark.parametrize(("words", "wish"), [
-    ("STOP,STOPALL,UNSUBSCRIBE,CANCEL,END,QUIT,REVOKE,OPTOUT,OPT-OUT,OPT OUT", Wish.STOP),
+    ("STOP,STOPALL,UNSUBSCRIBE,CANCEL,END,QUIT,REVOKE,OPTOUT,OPT-OUT,OPT OUT,ARRET,ARRÊT,BAJA", Wish.STOP),
     ("START,YES,UNSTOP", Wish.START),
-    ("HELP,INFO", Wish.HELP),
+    ("HELP,INFO,AIDE,AYUDA,HILFE", Wish.HELP),
 ])  # fmt: skip
 def test_these_are_the_words(words: str, wish: Wish) -> None:
     assert {word for word, meaning in KEYWORDS.items() if meaning is wish} == set(words.split(","))
@@ -75,3 +75,8 @@ def test_whatever_comes_only_the_letters_of_a_keyword_make_one(text: str) -> Non
 
     if sms_keywords.wish(text):
         assert letters.upper() in KEYWORDS
+
+
+@pytest.mark.parametrize(("text", "is_local"), [("Arrêt!", True), ("baja", True), ("aide", True), ("Stop", False)])
+def test_local_words_are_ours_alone_to_answer(text: str, is_local: bool) -> None:
+    assert sms_keywords.is_local(text) == is_local

@@ -205,6 +205,10 @@ CLIENT_WRITERS = {
     "notifier/clients/archiving.py": False,
     "notifier/clients/erasure.py": False,
     "notifier/consent/consents.py": False,
+    # These write no address: of a client only when they changed, of a field, and of nobody, who is never saved.
+    "notifier/fields/applying.py": False,
+    "notifier/admin/fields/field_admin.py": False,
+    "notifier/admin/broadcasts/email_preview.py": False,
 }
 
 

@@ -11,8 +11,8 @@ from pytest_django.fixtures import Settings
 from notifier.addresses.phones import LANDLINE_DIGITS
 from notifier.delivery import claim_forecast, claims, recovery
 from notifier.delivery.claim_forecast import Forecast
-from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression
-from tests.support.factories import a_broadcast, a_client, a_delivery
+from notifier.models import Broadcast, Channel, Client, ClientValues, Delivery, Preference, Reason, Suppression
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_field, a_notification
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 
@@ -54,6 +54,42 @@ def everything_that_may_happen(broadcast: Broadcast, now: datetime) -> None:
     suppress(failed(broadcast), Suppression.Source.CLIENT, now - 2 * DAY)
     suppress(failed(broadcast), Suppression.Source.CLIENT, now)
     give(failed(broadcast).client, DAY, 2 * DAY, now=now)
+
+
+def test_who_lacks_a_value_that_the_text_of_their_broadcast_needs_is_told(now: datetime) -> None:
+    needs = a_notification(subject="{{ first_name }}, look")
+    broadcasts = [
+        a_broadcast(notification=one, state="FINISHED", finished_at=now, started_at=now - DAY)
+        for one in (needs, a_notification())
+    ]
+    for broadcast in broadcasts:
+        failed(broadcast, a_client(name="Cher", listings="email"))
+        failed(broadcast, a_client(first_name="Ann", listings="email"))
+
+    together = claim_forecast.of_deliveries(Delivery.objects.all(), now=now)
+    first, second = (
+        claim_forecast.of_broadcast(broadcast, deliveries=broadcast.deliveries.all(), now=now)
+        for broadcast in broadcasts
+    )
+
+    assert together == Forecast(3, {Reason.NO_VALUE: 1})
+    assert (first, second) == (Forecast(1, {Reason.NO_VALUE: 1}), Forecast(2, {}))
+    assert (then(broadcasts[0], now), then(broadcasts[1], now)) == (first, second)
+
+
+def test_who_lacks_a_field_that_the_text_needs_is_told(now: datetime) -> None:
+    field = a_field(kind="WHOLE", key="bedrooms")
+    text = a_notification(email_body="With {{ bedrooms }} bedrooms")
+    broadcast = a_broadcast(notification=text, state="FINISHED", finished_at=now, started_at=now - DAY)
+    for rooms in (3, None):
+        client = a_client(listings="email")
+        ClientValues.objects.create(client=client, **{field.column: rooms})
+        failed(broadcast, client)
+
+    together = claim_forecast.of_deliveries(Delivery.objects.all(), now=now)
+
+    assert together == claim_forecast.of_broadcast(broadcast, deliveries=broadcast.deliveries.all(), now=now)
+    assert together == then(broadcast, now) == Forecast(1, {Reason.NO_VALUE: 1})
 
 
 def then(broadcast: Broadcast, now: datetime, channel: Channel = EMAIL) -> Forecast:
@@ -157,3 +193,20 @@ def test_it_takes_a_query_a_channel_however_many_there_are(now: datetime) -> Non
         claim_forecast.of_broadcast(broadcast, deliveries=broadcast.deliveries.all(), now=now)
 
     assert len(queries) == len(Channel)
+
+
+def test_it_takes_as_many_queries_for_many_different_texts_as_for_two(now: datetime) -> None:
+    for number in range(6):
+        a_field(kind="WHOLE", key=f"number_{number}")
+    client = a_client(listings="email")
+
+    def queries(numbers: range) -> int:
+        for number in numbers:
+            text = a_notification(email_body=f"With {{{{ number_{number} }}}} bedrooms")
+            failed(a_broadcast(notification=text, state="FINISHED", finished_at=now, started_at=now - DAY), client)
+        with CaptureQueriesContext(connection) as captured:
+            found = claim_forecast.of_deliveries(Delivery.objects.all(), now=now)
+        assert found == Forecast(0, {Reason.NO_VALUE: numbers.stop})
+        return len(captured)
+
+    assert queries(range(2)) == queries(range(2, 6))

@@ -1,18 +1,32 @@
 import random
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
 from notifier.broadcasts import lifecycle
 from notifier.delivery import fanout, sweeps
-from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression
+from notifier.models import (
+    Broadcast,
+    Channel,
+    Client,
+    ClientTag,
+    Delivery,
+    Preference,
+    Reason,
+    SavedAudience,
+    Suppression,
+)
+from notifier.saved_audiences import document as documents
+from notifier.saved_audiences import freezing
+from notifier.saved_audiences.document import BrokenAudience, Document, Line
 from tests.notifier.delivery.calls import fresh
 from tests.support.database.connections import OtherConnection, at_once, impatient
-from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_saved_audience, a_tag, a_topic
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 
@@ -351,3 +365,145 @@ def test_statistics_do_not_wait_for_a_vacuum(now: datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute("RESET lock_timeout")
     assert made == 1
+
+
+# --- To a saved audience ----------------------------------------------------------------------------------------------
+def to_audience(*lines: Line, **fields: Any) -> Broadcast:
+    return a_broadcast(**freezing.columns(a_saved_audience(*lines)), **fields)
+
+
+def test_only_those_in_the_audience_become_deliveries(now: datetime, settings: Settings) -> None:
+    settings.EXPAND_CHUNK = 2
+    vip = a_tag()
+    clients = [a_client(listings="both") for _ in range(7)]
+    members = clients[::3]
+    ClientTag.objects.bulk_create(ClientTag(client=one, tag=vip) for one in members)
+    silent = a_client()
+    ClientTag.objects.create(client=silent, tag=vip)
+    broadcast, opposite = to_audience(Line("tag", "has", vip.pk)), to_audience(Line("tag", "has", vip.pk, (), True))
+
+    assert expand_all(broadcast, now) == 6
+    assert expand_all(opposite, now) == 8
+
+    assert made(broadcast) == {(one.pk, channel) for one in members for channel in (EMAIL, SMS)}
+    assert made(opposite) == {(one.pk, channel) for one in clients if one not in members for channel in (EMAIL, SMS)}
+
+
+def test_who_is_in_it_is_read_with_each_chunk(now: datetime, settings: Settings) -> None:
+    settings.EXPAND_CHUNK = 1
+    vip = a_tag()
+    first, second, third = (a_client(listings="email") for _ in range(3))
+    ClientTag.objects.bulk_create(ClientTag(client=one, tag=vip) for one in (first, second))
+    broadcast = to_audience(Line("tag", "has", vip.pk))
+    fanout.expand(broadcast_id=broadcast.pk, now=now)
+
+    ClientTag.objects.all().delete()
+    ClientTag.objects.create(client=third, tag=vip)
+    expand_all(broadcast, now)
+
+    assert made(broadcast) == {(first.pk, EMAIL), (third.pk, EMAIL)}
+
+
+def test_a_dispatcher_that_knows_no_audiences_expands_none(now: datetime) -> None:
+    """As that of the release before, while it still runs."""
+    broadcast, plain = to_audience(Line("time_zone", "known")), a_broadcast()
+
+    with pytest.raises(IntegrityError, match="broadcast_audience"), transaction.atomic():
+        Broadcast.objects.filter(pk=broadcast.pk, cursor=0).update(cursor=7, audience=F("audience") + 3)
+    Broadcast.objects.filter(pk=plain.pk, cursor=0).update(cursor=7, audience=F("audience") + 3)
+
+    broadcast.refresh_from_db()
+    plain.refresh_from_db()
+    assert (broadcast.cursor, broadcast.audience, plain.cursor) == (0, 0, 7)
+
+
+def test_each_chunk_for_an_audience_has_to_be_asked_for(now: datetime, settings: Settings) -> None:
+    settings.EXPAND_CHUNK = 1
+    a_client(listings="email", time_zone="Europe/Berlin")
+    a_client(listings="email", time_zone="Europe/Berlin")
+    broadcast = to_audience(Line("time_zone", "known"))
+    fanout.expand(broadcast_id=broadcast.pk, now=now)
+    broadcast.refresh_from_db()
+    assert broadcast.cursor
+
+    with pytest.raises(IntegrityError, match="broadcast_audience"), transaction.atomic():
+        Broadcast.objects.filter(pk=broadcast.pk).update(cursor=broadcast.audience_upto)
+
+    assert fanout.expand(broadcast_id=broadcast.pk, now=now) == 1
+
+
+def test_nobody_follows_a_broadcast_to_an_audience_up_to_everybody_else(now: datetime) -> None:
+    """As pages of the release before would."""
+    broadcast, plain = to_audience(Line("time_zone", "known")), a_broadcast()
+
+    with pytest.raises(IntegrityError, match="broadcast_audience"), transaction.atomic():
+        a_broadcast(follows=broadcast)
+
+    assert a_broadcast(follows=broadcast, **freezing.columns_of(broadcast)).audience_of
+    assert a_broadcast(follows=plain).audience_of is None
+
+
+def test_a_broadcast_that_lost_its_conditions_goes_to_nobody(now: datetime) -> None:
+    a_client(listings="email", time_zone="Europe/Berlin")
+    broadcast = to_audience(Line("time_zone", "known"))
+    Broadcast.objects.filter(pk=broadcast.pk).update(audience_document=None)
+
+    with pytest.raises(BrokenAudience):
+        fanout.expand(broadcast_id=broadcast.pk, now=now)
+
+    assert made(broadcast) == set()
+
+
+def test_an_edit_of_the_audience_changes_nothing_of_what_runs(now: datetime, settings: Settings) -> None:
+    settings.EXPAND_CHUNK = 1
+    clients = [a_client(listings="email", time_zone="Europe/Berlin") for _ in range(2)]
+    broadcast = to_audience(Line("time_zone", "known"))
+    fanout.expand(broadcast_id=broadcast.pk, now=now)
+
+    SavedAudience.objects.update(document=documents.as_json(Document((Line("time_zone", "known", 0, (), True),))))
+    expand_all(broadcast, now)
+
+    assert made(broadcast) == {(one.pk, EMAIL) for one in clients}
+
+
+def test_conditions_that_nobody_can_read_make_no_delivery(now: datetime) -> None:
+    vip = a_tag()
+    ClientTag.objects.create(client=a_client(listings="both"), tag=vip)
+    gone, unknown = to_audience(Line("tag", "has", vip.pk)), to_audience(Line("tag", "has", vip.pk))
+    Broadcast.objects.filter(pk=unknown.pk).update(audience_document={"version": 99})
+    ClientTag.objects.all().delete()
+    vip.delete()
+
+    for broadcast in (gone, unknown):
+        with pytest.raises(BrokenAudience):
+            fanout.expand(broadcast_id=broadcast.pk, now=now)
+        assert not made(broadcast)
+        broadcast.refresh_from_db()
+        assert broadcast.cursor == 0
+
+
+def test_days_are_counted_from_the_start_for_every_chunk(now: datetime) -> None:
+    client = a_client(listings="email")
+    Client.objects.filter(pk=client.pk).update(created_at=now - timedelta(days=10))
+    line = Line("created", "last_days", 0, (10,))
+    on_time, late = to_audience(line, started_at=now), to_audience(line, started_at=now + timedelta(seconds=1))
+
+    expand_all(on_time, now + timedelta(hours=3))
+    expand_all(late, now + timedelta(hours=3))
+
+    assert made(on_time) == {(client.pk, EMAIL)}
+    assert not made(late)
+
+
+def test_a_chunk_for_an_audience_takes_one_insert_a_channel_however_many_clients(now: datetime) -> None:
+    def statements(number: int) -> list[str]:
+        broadcast = to_audience(Line("time_zone", "known"))
+        for _ in range(number):
+            a_client(listings="both", time_zone="Europe/Berlin")
+        Broadcast.objects.filter(pk=broadcast.pk).update(audience_upto=10**9)
+        with CaptureQueriesContext(connection) as captured:
+            fanout.expand(broadcast_id=broadcast.pk, now=now)
+        return [query["sql"].split()[0] for query in captured.captured_queries]
+
+    assert statements(2) == statements(30)
+    assert statements(2).count("INSERT") == 2

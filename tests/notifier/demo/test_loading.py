@@ -1,4 +1,5 @@
 import re
+from collections import Counter
 from datetime import datetime
 from io import StringIO
 from itertools import islice
@@ -13,6 +14,7 @@ from notifier.addresses.phones import E164
 from notifier.clients import erasure
 from notifier.demo import loading as service
 from notifier.demo import people
+from notifier.messages import placeholders
 from notifier.models import Client, ConsentChange, Notification, Preference, Suppression, SuppressionChange, Topic
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
@@ -66,9 +68,17 @@ def test_the_same_seed_gives_the_same_people_and_fewer_are_the_first_of_more() -
 def test_nobody_real_can_be_reached() -> None:
     for person in people.invent(count=30_000, seed=1, topics=2):
         if person.email:
-            assert re.fullmatch(r"[a-z0-9-]+\.[a-z0-9-]+\.\d+@example\.(com|org|net)", person.email), person.email
+            assert re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)?\.\d+@([a-z-]+\.)?example\.(com|org|net)", person.email)
         if person.phone:
             assert re.fullmatch(r"\+1[2-9]\d\d55501\d\d|\+999\d{9}", person.phone), person.phone
+
+
+def test_colleagues_have_addresses_of_one_office_and_no_two_have_the_same() -> None:
+    emails = [person.email for person in people.invent(count=1000, seed=1, topics=2) if person.email]
+    ends = Counter(email.partition("@")[2] for email in emails)
+
+    assert len(set(emails)) == len(emails)
+    assert all(10 < ends[office] < 50 for office in people.OFFICES), ends
 
 
 def test_a_million_phone_numbers_are_all_different_and_fit_the_column() -> None:
@@ -136,7 +146,9 @@ def test_notifications_use_each_topic_each_placeholder_and_one_channel_or_both()
     assert set(notifications.values_list("topic__slug", flat=True)) == {"listings", "offerings"}
     assert {tuple(each.channels) for each in notifications} == {("email", "sms"), ("email",), ("sms",)}
     texts = " ".join(f"{each.subject} {each.email_body} {each.sms_body}" for each in notifications)
-    assert all(f"{{{{ {name} }}}}" in texts for name in ("name", "first_name", "topic"))
+    assert placeholders.used(texts) == ("name", "first_name", "budget", "town")
+    assert placeholders.needed(texts) == ("name",)
+    assert "{{ topic }}" in texts
 
 
 def test_a_second_load_adds_nothing_and_says_so() -> None:

@@ -190,6 +190,14 @@ NOT_SENT = [
         "was withdrawn after sending began; this was noticed at 14:03 on 3 Nov 2026.",
     ),
     (
+        {"state": "SKIPPED", "detail": Reason.OPTED_OUT},
+        "did not get the e-mail: they had opted out with the provider, which said so at 14:03 on 3 Nov 2026.",
+    ),
+    (
+        {"state": "SKIPPED", "detail": Reason.REACHED},
+        "it had already been sent to them in an earlier broadcast; this was noticed at 14:03 on 3 Nov 2026.",
+    ),
+    (
         {"state": "SKIPPED", "detail": "some reason of tomorrow"},
         "did not get the e-mail: some reason of tomorrow (at 14:03 on 3 Nov 2026).",
     ),
@@ -229,6 +237,24 @@ def test_a_suppression_is_told_with_its_reason(ann: Client) -> None:
     a_delivery(broadcast=broadcast, client=ann, state="SKIPPED", detail=Reason.SUPPRESSED, settled_at=SENT_AT)
 
     assert told(ann, broadcast).endswith("the address was suppressed: Complained (since 1 Jun 2026).")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Hi {{ first_name }}", "they had no first name at 14:03 on 3 Nov 2026, and {{ first_name }} has no fallback"),
+        (
+            "{{ first_name }} {{ last_name }}",
+            "they had no first name or last name at 14:03 on 3 Nov 2026, and {{ first_name }} and {{ last_name }} have "
+            "no fallback",
+        ),
+    ],
+)
+def test_which_value_of_the_text_they_lacked_is_told(ann: Client, text: str, expected: str) -> None:
+    broadcast = sent(ann, notification=a_notification(email_body=text))
+    a_delivery(broadcast=broadcast, client=ann, state="SKIPPED", detail=Reason.NO_VALUE, settled_at=SENT_AT)
+
+    assert told(ann, broadcast) == f"Ann did not get the e-mail: {expected} in the text."
 
 
 def test_who_archived_the_client_is_told(ann: Client, maria: User) -> None:

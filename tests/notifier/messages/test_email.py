@@ -13,7 +13,7 @@ from tests.support.checks.markup import faults
 
 TOKEN = signed_links.token(signed_links.Link(client_id=7, topic_id=1, broadcast_id=42))
 STOP, CHOOSE = signed_links.unsubscribe_url(TOKEN), signed_links.preferences_url(TOKEN)
-VALUES = placeholders.values(name="Ann Example", topic="Listings")
+VALUES = placeholders.values(name="Ann Example", first_name="Ann", last_name="Example", topic="Listings")
 
 
 BRAND = BrandLook(
@@ -191,7 +191,7 @@ def test_each_client_has_links_of_their_own_whatever_staff_wrote_beside_them() -
     assert STOP in rendered.text_for(VALUES, TOKEN)
     assert other in rendered.text_for(VALUES, other)
     assert TOKEN not in rendered.text_for(VALUES, other) + rendered.html_for(VALUES, other)
-    assert rendered.text_for(VALUES, TOKEN).startswith("{{ unsubscribe }} {{ preferences }}\n")
+    assert rendered.text_for(VALUES, TOKEN).startswith("[no unsubscribe] [no preferences]\n")
 
 
 # --- The preheader ----------------------------------------------------------------------------------------------------
@@ -287,3 +287,63 @@ def test_the_template_itself_needs_no_letter_beyond_ascii() -> None:
 
     assert rendered.html_for(VALUES, TOKEN).isascii()
     assert rendered.text_for(VALUES, TOKEN).isascii()
+
+
+# --- Fallbacks --------------------------------------------------------------------------------------------------------
+def test_a_fallback_is_no_markdown_and_is_escaped_like_a_value_in_every_part() -> None:
+    rendered = email.render(
+        subject='Hi {{ first_name | "you & <me>" }}!',
+        preheader="For {{ first_name | “A & B” }} only",
+        body='Dear **{{ first_name | "a *b* & [c](x)" }}**s\n\n'
+        'Name | Topic\n--|--\n{{ last_name | "x | y" }} | {{ topic }}',
+    )
+    values = placeholders.values(name="Cher", topic="Listings")
+
+    html, text = rendered.html_for(values, TOKEN), rendered.text_for(values, TOKEN)
+
+    assert "<title>Hi you &amp; &lt;me&gt;!</title>" in html
+    assert "For A &amp; B only&zwnj;" in html
+    assert "Dear <strong>a *b* &amp; [c](x)</strong>s" in html
+    assert ">x | y<" in html.replace("</td", "<")
+    assert "Dear a *b* & [c](x)s" in text
+    assert "x | y | Listings" in text
+    assert "{{" not in html + text
+
+
+def test_with_a_value_no_fallback_is_seen() -> None:
+    rendered = email.render(subject="s", body='Dear {{ first_name | "SECOND BEST" }}, {{ name | "THIRD" }}')
+
+    assert "SECOND BEST" not in rendered.html_for(VALUES, TOKEN) + rendered.text_for(VALUES, TOKEN)
+    assert "Dear Ann, Ann Example" in rendered.text_for(VALUES, TOKEN)
+
+
+# --- Languages --------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("reader", "why", "unsubscribe"),
+    [
+        (None, "You are receiving this because you asked to hear about Homes &amp; more.", "Unsubscribe"),
+        ("de", "Sie erhalten diese E-Mail, weil Sie sich für „Homes &amp; more“ angemeldet haben.", "Abmelden"),
+        ("fr", "Vous recevez cet e-mail car vous avez demandé", "Se désinscrire"),
+        ("es", "Recibe este correo porque se ha suscrito al tema «Homes &amp; more».", "Darse de baja"),
+    ],
+)
+def test_the_end_is_in_the_language_of_the_reader(reader: str | None, why: str, unsubscribe: str) -> None:
+    values = {**VALUES, "topic": "Homes & more"}
+    rendered = email.render(subject="s", body="Dear you", reader=reader)
+
+    html, text = rendered.html_for(values, TOKEN), rendered.text_for(values, TOKEN)
+
+    assert why in html
+    assert f">{unsubscribe}</a>" in html
+    assert why.replace("&amp;", "&") in text
+    assert f"\n{unsubscribe}: http" in text
+
+
+def test_the_language_of_the_text_and_that_of_its_end_are_told_apart() -> None:
+    same = email.render(subject="s", body="Hallo", language="de", reader="de").html_for(VALUES, TOKEN)
+    other = email.render(subject="s", body="Hello", reader="de").html_for(VALUES, TOKEN)
+
+    assert '<html lang="de"' in same
+    assert same.count('lang="') == 1
+    assert '<html lang="en"' in other
+    assert re.search(r'class="foot"\s+lang="de"', other)

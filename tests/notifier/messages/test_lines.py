@@ -114,6 +114,7 @@ def is_typed(field: forms.Field) -> bool:
     return isinstance(field, forms.CharField) and not hidden
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("letter", ["\x0b", "\x85", "\u2028"], ids=ascii)
 def test_every_form_refuses_it_wherever_one_line_is_typed(letter: str) -> None:
     typed = {name: field for name, field in (*one_line_fields(), *forms_of_the_admin()) if is_typed(field)}
@@ -125,6 +126,7 @@ def test_every_form_refuses_it_wherever_one_line_is_typed(letter: str) -> None:
     assert [name for name in taken if not name.endswith(".typed")] == []
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("text", INVISIBLE[1:], ids=ascii)
 def test_every_form_refuses_a_line_of_which_nothing_is_seen(text: str) -> None:
     typed = {name: field for name, field in (*one_line_fields(), *forms_of_the_admin()) if is_typed(field)}
@@ -134,6 +136,7 @@ def test_every_form_refuses_a_line_of_which_nothing_is_seen(text: str) -> None:
     assert [name for name in taken if not name.endswith(".typed")] == []
 
 
+@pytest.mark.django_db
 def test_every_form_refuses_a_dash_for_a_name() -> None:
     typed = {name: field for name, field in (*one_line_fields(), *forms_of_the_admin()) if is_typed(field)}
 

@@ -1,7 +1,7 @@
 import random
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from notifier.messages import placeholders, sms_segments
@@ -116,29 +116,59 @@ def test_what_to_write_instead_is_within_gsm(char: str) -> None:
 
 
 PIECES = st.lists(
-    st.sampled_from(["{{ name }}", "{{ first_name }}", "{{ topic }}", "€", "ł", "😀", "word ", "a" * 60, "b" * 153])
+    st.sampled_from(
+        [
+            "{{ name }}",
+            "{{ first_name }}",
+            '{{ last_name | "dear ł€" }}',
+            "{{ topic }}",
+            "€",
+            "ł",
+            "😀",
+            "word ",
+            "a" * 60,
+            "b" * 153,
+        ]
+    )
     | st.text(max_size=20),
     max_size=8,
 ).map("".join)
 BASIC = "abcXYZ äöüÄÖÜñé'-.0"
 
 
-@given(text=PIECES, name=st.text(alphabet=BASIC, min_size=1, max_size=40))
-def test_no_name_within_gsm_takes_more_than_what_is_said(text: str, name: str) -> None:
+def of(name: str, parts: tuple[bool, bool]) -> dict[str, str]:
+    """The values of a client whose parts are as long as the whole name, or missing."""
+    first, last = (name if is_known else "" for is_known in parts)
+    return placeholders.values(name=name, first_name=first, last_name=last, topic="Listings")
+
+
+PARTS = st.tuples(st.booleans(), st.booleans())
+
+
+def is_sent(text: str, values: dict[str, str]) -> bool:
+    return all(values[key] for key in placeholders.needed(text))
+
+
+@given(text=PIECES, name=st.text(alphabet=BASIC, min_size=1, max_size=40), parts=PARTS)
+def test_no_name_within_gsm_takes_more_than_what_is_said(text: str, name: str, parts: tuple[bool, bool]) -> None:
     within, beyond = sms_segments.upper_bounds(text, longest_name=len(name), topic="Listings")
 
-    size = sms_segments.measure(placeholders.render(text, placeholders.values(name=name, topic="Listings")))
+    values = of(name, parts)
+    assume(is_sent(text, values))
+    size = sms_segments.measure(placeholders.render(text, values))
 
     assert size.segments <= within.segments <= beyond.segments
 
 
-@given(text=PIECES, name=st.text(alphabet=BASIC + "łя’ 中€{😀🏡", min_size=1, max_size=40))
-@example(text="{{ name }}" + "a" * 70, name="ł")
-@example(text="{{ first_name }}" + "a" * 152, name="€")
-@example(text="{{ name }}" + "a" * 45, name="😀" * 25)
-def test_no_name_at_all_takes_more_than_what_is_said(text: str, name: str) -> None:
+@given(text=PIECES, name=st.text(alphabet=BASIC + "łя’ 中€{😀🏡", min_size=1, max_size=40), parts=PARTS)
+@example(text="{{ name }}" + "a" * 70, name="ł", parts=(True, True))
+@example(text="{{ first_name }}" + "a" * 152, name="€", parts=(True, True))
+@example(text="{{ name }}" + "a" * 45, name="😀" * 25, parts=(True, True))
+def test_no_name_at_all_takes_more_than_what_is_said(text: str, name: str, parts: tuple[bool, bool]) -> None:
     _, beyond = sms_segments.upper_bounds(text, longest_name=len(name), topic="Listings")
 
-    size = sms_segments.measure(placeholders.render(text, placeholders.values(name=name, topic="Listings")))
+    values = of(name, parts)
+    assume(is_sent(text, values))
+    size = sms_segments.measure(placeholders.render(text, values))
 
     assert size.segments <= beyond.segments

@@ -8,7 +8,7 @@ from notifier.models import Notification
 from tests.support.factories import a_topic
 
 every_template = pytest.mark.parametrize("template", TEMPLATES.values(), ids=TEMPLATES)
-VALUES = placeholders.values(name="Ann Example", topic="Listings")
+VALUES = placeholders.values(name="Ann Example", first_name="Ann", last_name="Example", topic="Listings")
 
 
 @every_template
@@ -35,6 +35,16 @@ def test_a_template_renders_with_its_placeholders_filled_in(template: TextTempla
     assert "Ann" in shown[-1]
     assert "{.button}" not in shown[0]
     assert '<td align="center" bgcolor=' in shown[0]
+
+
+@every_template
+def test_a_template_goes_to_clients_without_a_first_name_too(template: TextTemplate) -> None:
+    assert placeholders.needed(*template.texts.values()) in ((), ("name",))
+
+    sms = placeholders.sms(template.sms_body, placeholders.values(name="Cher", topic="Listings"))
+
+    assert sms.startswith("Hello")
+    assert sms_segments.measure(sms).segments == 1
 
 
 @every_template

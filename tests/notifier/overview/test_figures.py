@@ -144,6 +144,28 @@ def test_what_a_stopped_channel_does_not_send_is_no_success(
     assert (figure.value, figure.words) == (value, words)
 
 
+def test_what_waits_for_quiet_hours_is_no_failure_of_a_stopped_channel() -> None:
+    stalled = {Channel.SMS: "no consumer is running"}
+    late = {"sms": {"number": 30, "until": (NOW + timedelta(hours=9)).isoformat()}}
+    counts = {"email": {"SENT": 50}, "sms": {"PENDING": 40}}
+    a_broadcast(tally={"audience": 90, "rate": 0.0, "counts": counts, "waiting": late})
+    alone = {"sms": {"number": 20, "until": (NOW + timedelta(hours=9)).isoformat()}}
+    a_broadcast(tally={"audience": 20, "rate": 0.0, "counts": {"sms": {"PENDING": 20}}, "waiting": alone})
+    # Staff have stopped this one, and not its channel.
+    a_broadcast(state="PAUSED", tally={"audience": 7, "rate": 0.0, "counts": {"sms": {"PENDING": 7}}})
+
+    figure = figures.of_broadcasts(
+        charts=chart.charts(now=NOW),
+        to_come=[],
+        number_to_come=0,
+        now=NOW,
+        under_way=dashboard.under_way(stalled=stalled),
+        stalled=stalled,
+    )[1]
+
+    assert (figure.value, figure.words) == ("83.3%", "10 waiting, SMS stopped")
+
+
 # --- Scheduled --------------------------------------------------------------------------------------------------------
 def test_what_is_scheduled_is_told_with_the_next_time() -> None:
     for hours in (30, 20):

@@ -12,6 +12,12 @@ def test_one_that_was_cancelled_early_does_not_look_full() -> None:
     assert [(piece.state, piece.x, piece.width) for piece in bar.pieces] == [("SENT", 0, 82)]
 
 
+def test_so_far_is_said_only_while_more_may_come() -> None:
+    assert Bar({"SENT": 40, "PENDING": 20}, 0.5).words == "40 sent so far"
+    assert Bar({"SENT": 40, "CANCELLED": 20}, 0.5, is_final=True).words == "40 of 60 sent"
+    assert Bar({"SENT": 40, "PENDING": 20}).words == "40 of 60 sent"
+
+
 def test_skips_are_no_progress_and_are_not_to_be_sent() -> None:
     assert (Bar({"SKIPPED": 63, "PENDING": 37}).share, Bar({"SKIPPED": 63, "PENDING": 37}).pieces) == (0.0, [])
     assert Bar({"SENT": 37, "SKIPPED": 63}).share == 1.0

@@ -252,7 +252,8 @@ def test_nothing_is_kept_told_or_found(visitor: Browser, token_of: TokenOf, path
         assert answer["X-Robots-Tag"] == "noindex, nofollow"
         assert answer["X-Frame-Options"] == "DENY"
         assert "default-src 'none'" in answer["Content-Security-Policy"]
-        assert "Vary" not in answer
+        # The language of a client is their own, and that of a stranger their browser's.
+        assert answer.get("Vary") == (None if is_good else "Accept-Language")
         assert not answer.cookies
 
 

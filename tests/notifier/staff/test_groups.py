@@ -19,7 +19,15 @@ PROJECT = Path(__file__).resolve().parents[3]
 ROW = re.compile(r"^\| `([a-z]+\.[a-z_]+)` \| ([^|]+) \|(.+)\|$", re.MULTILINE)
 FIRST_ROWS = "0003_first_rows"
 #: The migrations that brought more of them, each with the function that gives them to the groups.
-LATER_RIGHTS = {"0022_rights_to_pictures": "give", "0024_rights_to_the_brand": "give"}
+LATER_RIGHTS = dict.fromkeys(
+    (
+        "0022_rights_to_pictures",
+        "0024_rights_to_the_brand",
+        "0029_rights_to_fields_and_tags",
+        "0037_rights_to_audiences",
+    ),
+    "give",
+)
 #: What only the machinery writes, and what has no page: nobody is given these, and no page asks for them.
 WRITTEN_BY_THE_MACHINERY = {
     *("broadcast", "delivery", "resolution", "resolveddelivery", "process", "queuedticket", "breaker", "dailystats"),

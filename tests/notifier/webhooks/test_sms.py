@@ -9,11 +9,12 @@ from django.http import HttpResponse
 from django.test import Client as Browser
 from pytest_django.fixtures import Settings
 
-from notifier.consent import sms_replies
-from notifier.models import InboundMessage, Suppression, SuppressionChange
+from notifier.consent import sms_answers, sms_replies
+from notifier.models import Client, InboundMessage, Suppression, SuppressionChange
 from notifier.web.security_headers import Allowance
 from notifier.webhooks import sms
 from notifier.webhooks.base import Forged
+from tests.support.factories import a_client
 from tests.support.fakes import answers
 from tests.support.fakes.answers import NOTHING, PATH
 from tests.support.fakes.sms import sms_url
@@ -60,6 +61,51 @@ def test_help_is_answered() -> None:
 
     assert "<Response><Message>Homes &amp; more. Reply STOP to end.</Message></Response>" in answer.content.decode()
     assert InboundMessage.objects.get().outcome == "HELPED"
+
+
+@pytest.mark.parametrize(
+    ("language", "word", "begins"),
+    [
+        (None, "HELP", "You are receiving"),
+        ("de", "Hilfe", "Sie erhalten"),
+        ("fr", "aide", "Vous recevez"),
+        ("es", "AYUDA", "Recibe estos"),
+        # Their language counts, and not that of the word.
+        ("de", "HELP", "Sie erhalten"),
+    ],
+)
+def test_help_is_answered_in_the_language_of_the_client(
+    settings: Settings, language: str | None, word: str, begins: str
+) -> None:
+    settings.SMS_HELP_ANSWER = sms_answers.OUR_HELP
+    Client.objects.filter(pk=a_client(phone="+447700900123").pk).update(language=language)
+
+    answer = post(answers.form(word, sender="+447700900123")).content.decode()
+
+    assert f"<Message>{begins}" in answer
+    assert "STOP" in answer
+
+
+def test_an_answer_of_ones_own_is_for_all_but_those_who_have_one_in_their_language(settings: Settings) -> None:
+    settings.SMS_HELP_ANSWERS = {"de": "Rufen Sie uns an."}
+    ann, bob = a_client(phone="+447700900123"), a_client(phone="+447700900124")
+    Client.objects.filter(pk=ann.pk).update(language="de")
+    Client.objects.filter(pk=bob.pk).update(language="fr")
+
+    assert "Rufen Sie uns an." in post(answers.form("HELP", sender="+447700900123")).content.decode()
+    assert "Homes &amp; more." in post(answers.form("HELP", sender="+447700900124")).content.decode()
+
+
+@pytest.mark.parametrize(("word", "language", "said"), [("Arrêt", "fr", "ne recevrez plus"), ("BAJA", "es", "Su baja")])
+def test_a_local_word_stops_and_is_answered_because_nobody_else_does(word: str, language: str, said: str) -> None:
+    Client.objects.filter(pk=a_client(phone="+447700900123").pk).update(language=language)
+
+    answer = post(answers.form(word, sender="+447700900123"))
+
+    assert said in answer.content.decode()
+    assert Suppression.objects.get().address == "+447700900123"
+    # Where the provider knows the word, it has answered.
+    assert post(answers.form(word, sender="+447700900123", OptOutType="STOP")).content.decode() == NOTHING
 
 
 def test_help_that_twilio_answers_itself_is_not_answered_twice() -> None:

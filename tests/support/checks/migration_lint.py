@@ -17,7 +17,7 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 from django.db.models import NOT_PROVIDED
 
-from notifier.runtime.migration_operations import AddIndexOnline
+from notifier.runtime.migration_operations import AddColumnInPlace, AddIndexOnline
 
 APP = "notifier"
 #: They make an empty database: no process is older.
@@ -58,6 +58,7 @@ SAFE: set[type[Operation]] = {
 #: Whether these are safe depends on what they do.
 LOOKED_INTO: set[type[Operation]] = {
     migrations.AddField,
+    AddColumnInPlace,
     migrations.AlterField,
     migrations.RunPython,
     migrations.SeparateDatabaseAndState,

@@ -13,6 +13,8 @@ from notifier.consent import consents, provider_events, suppressions
 from notifier.consent.provider_events import Event, Kind
 from notifier.consent.suppressions import Evidence, Source
 from notifier.delivery import tallies
+from notifier.fields import definitions, values
+from notifier.fields.applying import ChangeOrigin
 from notifier.messages import signed_links
 from notifier.models import (
     Channel,
@@ -27,6 +29,7 @@ from notifier.models import (
     Suppression,
     Topic,
 )
+from notifier.saved_audiences.document import Line
 from tests.support.datasets.one_of_each import (
     a_group,
     a_log_in,
@@ -43,9 +46,12 @@ from tests.support.factories import (
     a_broadcast,
     a_client,
     a_delivery,
+    a_field,
     a_notification,
     a_picture,
     a_reply,
+    a_saved_audience,
+    a_tag,
     a_topic,
     a_user,
     an_open_breaker,
@@ -85,6 +91,7 @@ def build(*, staff: User, text: str = "Spring", subject: str = "") -> dict[str, 
         "spare_picture": a_picture(alt=text[:200], size=(640, 1280)),
         "inboundmessage": a_reply(text=text, sender=str(client.phone)),
         **_machinery(text, now),
+        **_own_fields(client, staff, text, now),
         # What nothing refers to, so that it may be deleted.
         "spare_client": a_client(name=text),
         "spare_user": a_user(),
@@ -99,6 +106,26 @@ def _erased(staff: User, text: str, now: datetime) -> Client:
     client = a_client()
     erasure.erase(client_id=client.pk, by=staff, why=text[:90], now=now)
     return client
+
+
+def _own_fields(client: Client, staff: User, text: str, now: datetime) -> dict[str, Any]:
+    """A list of which one option was chosen, a text, and a tag, on the client; and a field and a tag of nobody's."""
+    plan = a_field(kind="CHOICE", key="plan", label=f"Plan {text}"[:80], options=["Small", text[:80]], help=text[:200])
+    note = a_field(key="note", label=f"Note {text}"[:80], description=text[:200])
+    tag = a_tag(text[:60])
+    chosen = dict(zip(definitions.of(plan, note), (2, text), strict=True))
+    origin = ChangeOrigin(by=staff, reason=text[:100])
+    values.set_values(client_id=client.pk, values=chosen, tags={tag: True}, origin=origin, now=now)
+    spare = a_field(kind="MONEY", key="balance", label=f"Balance {text}"[:80])
+    lines = (Line("field", "one_of", next(iter(definitions.of(plan))).id, (2,)), Line("tag", "has", tag.pk, (), True))
+    return {
+        "clientfield": plan,
+        "spare_clientfield": spare,
+        "tag": tag,
+        "spare_tag": a_tag("Spare"),
+        "savedaudience": a_saved_audience(*lines, name=text[:80]),
+        "spare_savedaudience": a_saved_audience(Line("time_zone", "known"), name="Spare"),
+    }
 
 
 def _suppressions(text: str) -> dict[str, Suppression]:

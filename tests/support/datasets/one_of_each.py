@@ -10,14 +10,18 @@ from django.db.models import Model
 from django.utils import timezone
 
 from notifier.models import Channel, ClientImport, Process, QueuedTicket, Resolution, Suppression, Throttle, Topic
+from notifier.saved_audiences.document import Line
 from tests.support.factories import (
     a_brand,
     a_broadcast,
     a_client,
     a_delivery,
+    a_field,
     a_notification,
     a_picture,
     a_reply,
+    a_saved_audience,
+    a_tag,
     a_topic,
     a_user,
 )
@@ -83,6 +87,7 @@ MAKE: dict[str, Callable[[], Model]] = {
     "notifier_brand": a_brand,
     "notifier_broadcast": lambda: a_broadcast(created_by=a_user()),
     "notifier_client": lambda: a_client(listings="both", offerings="email"),
+    "notifier_clientfield": a_field,
     "notifier_clientimport": an_import,
     "notifier_delivery": lambda: a_delivery(broadcast=a_broadcast()),
     "notifier_inboundmessage": lambda: a_reply(sender=str(a_client().phone)),
@@ -90,7 +95,9 @@ MAKE: dict[str, Callable[[], Model]] = {
     "notifier_picture": a_picture,
     "notifier_queuedticket": a_ticket,
     "notifier_resolution": a_resolution,
+    "notifier_savedaudience": lambda: a_saved_audience(Line("time_zone", "known")),
     "notifier_suppression": a_suppression,
+    "notifier_tag": a_tag,
     "notifier_throttle": a_throttle,
     "notifier_topic": another_topic,
     "notifier_process": a_worker,

@@ -25,15 +25,20 @@ from notifier.models import (
     Broadcast,
     Channel,
     Client,
+    ClientField,
+    ClientTag,
     DailyStats,
     Delivery,
     InboundMessage,
     Notification,
     Picture,
+    SavedAudience,
     Suppression,
+    Tag,
 )
 from notifier.pictures import storing
 from tests.support.datasets.one_of_each import an_attempt
+from tests.support.factories import a_tag
 
 #: Sent a day, about, by the day of the week.
 WEEK = (420, 510, 640, 480, 730, 90, 60)
@@ -47,6 +52,16 @@ def add() -> None:
     _wrong_passwords()
     _replies(read_by=sender)
     _appearance(by=sender)
+    _tags()
+
+
+def _tags() -> None:
+    """On some of the clients, and one that nobody has yet."""
+    vip, press, _ = (a_tag(name) for name in ("VIP", "Press", "Open house 2026"))
+    ids = Client.objects.order_by("pk").values_list("pk", flat=True)[:60]
+    ClientTag.objects.bulk_create(
+        ClientTag(client_id=pk, tag=tag) for tag, step in ((vip, 3), (press, 7)) for pk in ids[::step]
+    )
 
 
 def rows() -> dict[str, Any]:
@@ -72,6 +87,10 @@ def rows() -> dict[str, Any]:
         "picture": Picture.objects.earliest("pk"),
         "brand": Brand.objects.get(),
         "inboundmessage": InboundMessage.objects.filter(read_at=None).latest("pk"),
+        "clientfield": ClientField.objects.earliest("pk"),
+        "tag": Tag.objects.earliest("pk"),
+        "spare_tag": Tag.objects.latest("pk"),
+        "savedaudience": SavedAudience.objects.earliest("pk"),
     }
     # Of the client's mail about the first topic.
     link = signed_links.token(signed_links.Link(client.pk, 1, running.pk))

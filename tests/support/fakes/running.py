@@ -155,7 +155,8 @@ class FakeProcess:
         argv += ["--log", str(self.log), "--rules", str(self._rules)]
         argv += ["--text"] if self._keeps_text else []
         self._output.unlink(missing_ok=True)
-        self.process = process = Process(argv, log=self._output, env=os.environ, cwd=PROJECT)
+        env = os.environ | {"PYTHONUNBUFFERED": "1"}
+        self.process = process = Process(argv, log=self._output, env=env, cwd=PROJECT, forks=True)
         processes.wait_until(
             lambda: process.output().strip() or not process.is_running(), what=f"{self.module}: {process.argv}"
         )

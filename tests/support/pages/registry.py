@@ -3,11 +3,13 @@
 from tests.support.pages.page import Kind, Page, Rows
 from tests.support.pages.subjects import (
     appearance,
+    audiences,
     broadcasts,
     clients,
     consent,
     deliveries,
     everybody,
+    fields,
     imports,
     notifications,
     operations,
@@ -18,6 +20,8 @@ from tests.support.pages.subjects import (
 SUBJECTS = (
     everybody,
     clients,
+    fields,
+    audiences,
     imports,
     notifications,
     appearance,

@@ -16,6 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
+from tests.support.servers.forking import Forks
+
 T = TypeVar("T")
 #: The longest that a test waits for anything before it fails: no machine is so busy that it is too slow for this.
 #: Tests wait for what happens and give no other deadline, and none asserts how long something took.
@@ -67,6 +69,7 @@ class _Reaper:
 
 
 _reaper = _Reaper()
+_forks = Forks()
 
 
 def servants_name(user: str) -> str | None:
@@ -126,11 +129,19 @@ class Process:
         env: Mapping[str, str],
         cwd: Path,
         user: str | None = None,
+        forks: bool = False,
     ) -> None:
+        """With `forks` a Python of this project begins with the libraries loaded, where that makes no difference."""
         self.argv = [str(part) for part in argv]
         self.log = log
-        with log.open("ab") as output:
-            self._popen = subprocess.Popen(
+        forked = _forks.start(self.argv, log=log, env=env, cwd=cwd) if forks else None
+        self._popen = forked or self._open(env=env, cwd=cwd, user=user)
+        self._is_watched = True
+        _reaper.tell(f"+group {self.pid}")
+
+    def _open(self, *, env: Mapping[str, str], cwd: Path, user: str | None) -> "subprocess.Popen[bytes]":
+        with self.log.open("ab") as output:
+            return subprocess.Popen(
                 self.argv,
                 env=env,
                 cwd=cwd,
@@ -142,8 +153,6 @@ class Process:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._is_watched = True
-        _reaper.tell(f"+group {self.pid}")
 
     @property
     def pid(self) -> int:

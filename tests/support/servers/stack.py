@@ -6,7 +6,7 @@ import re
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
@@ -23,7 +23,8 @@ PROJECT = Path(__file__).resolve().parents[3]
 class Stack:
     """Further settings come as keywords: `Stack(folder=…, database_url=…, LEASE_SECONDS="3")`.
 
-    With `forks_commands` one process runs all management commands: whoever asks for it ends the stack with `kill_all`.
+    With `forks` one process runs all management commands, and the others begin with the libraries loaded: whoever asks
+    for it ends the stack with `kill_all`.
     """
 
     def __init__(
@@ -34,7 +35,7 @@ class Stack:
         broker_url: str = "database://",
         email_url: str = "dummymail://",
         sms_url: str = "null://",
-        forks_commands: bool = False,
+        forks: bool = False,
         **settings: str,
     ) -> None:
         self.folder = folder
@@ -55,7 +56,7 @@ class Stack:
         self.env.pop("TEST_POSTGRES_URL", None)
         self.processes: list[Process] = []
         self._numbers = itertools.count(1)
-        self._forks_commands = forks_commands
+        self._forks = forks
         self._commands: Process | None = None
         self._commands_env: dict[str, str] = {}
         # Not in the folder: an address may have 107 bytes.
@@ -75,7 +76,7 @@ class Stack:
         templates.copy(self.database_url, clients=clients, fill=self._fill)
 
     def _fill(self, url: str, clients: int) -> None:
-        with Stack(folder=self.folder, database_url=url, forks_commands=True) as template:
+        with Stack(folder=self.folder, database_url=url, forks=True) as template:
             if clients:
                 template.manage("load_demo", "--clients", str(clients), "--seed", "7")
             else:
@@ -85,7 +86,7 @@ class Stack:
         self, *argv: str, check: bool = True, seconds: float = PATIENCE_SECONDS
     ) -> subprocess.CompletedProcess[str]:
         """Runs a management command to its end. With `check`, a failure raises with what the command said."""
-        if self._forks_commands and self._has_commands():
+        if self._forks and self._has_commands():
             done = subprocess.CompletedProcess(argv, *commands.ask(self._socket, argv, seconds=seconds))
         else:
             done = self._manage_anew(argv, seconds=seconds)
@@ -105,6 +106,7 @@ class Stack:
             log=self.folder / "commands.log",
             env=self.env,
             cwd=PROJECT,
+            forks=True,
         )
         self._commands_env = dict(self.env)
         processes.wait_until(
@@ -153,7 +155,7 @@ class Stack:
 
     def _spawn(self, argv: Sequence[str], *, name: str, settings: dict[str, str]) -> Process:
         log = self.folder / f"{next(self._numbers):03d}-{name}.log"
-        process = Process(argv, log=log, env=self.env | settings, cwd=PROJECT)
+        process = Process(argv, log=log, env=self.env | settings, cwd=PROJECT, forks=self._forks)
         self.processes.append(process)
         return process
 
@@ -174,15 +176,24 @@ class Stack:
 
     def query(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """The rows, read on a connection of its own, past Django. Parameters stand as `%s` on either database."""
+        return self.transaction([(statement, *parameters)])
+
+    def transaction(self, statements: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """As `query`, of several statements with their parameters, all or nothing; returns the rows of the first."""
+        found = []
         if self.database_url.startswith("sqlite"):
             path = self.database_url.removeprefix("sqlite:///")
             with closing(sqlite3.connect(path, timeout=PATIENCE_SECONDS)) as connection, connection:
                 # As Django defines it: a constraint uses it.
                 connection.create_function("REGEXP", 2, lambda pattern, text: text and bool(re.search(pattern, text)))
-                return connection.execute(statement.replace("%s", "?"), parameters).fetchall()
+                for statement, *parameters in statements:
+                    found.append(connection.execute(statement.replace("%s", "?"), parameters).fetchall())
+            return found[0]
         with psycopg.connect(self.database_url) as database:
-            cursor = database.execute(statement, parameters or None)
-            return cursor.fetchall() if cursor.description else []
+            for statement, *parameters in statements:
+                cursor = database.execute(statement, parameters or None)
+                found.append(cursor.fetchall() if cursor.description else [])
+        return found[0]
 
     def states(self) -> dict[tuple[str, str], int]:
         """How many deliveries there are by (channel, state)."""

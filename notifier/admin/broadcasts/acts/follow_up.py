@@ -18,7 +18,7 @@ from notifier.admin.broadcasts.totals import Totals
 from notifier.admin.deliveries import results
 from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import BackOfficeAdmin
-from notifier.audience import held_back, unreached
+from notifier.audience import held_back, missing_values, unreached
 from notifier.broadcasts import followups, lifecycle
 from notifier.models import Broadcast, Delivery
 from notifier.progress import sheets
@@ -64,7 +64,7 @@ def _follow_up(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Br
     if made := followups.find_existing(broadcast_id=broadcast.pk, token=token):
         return redirect(model_admin.page_url("progress", made.pk))
     followups.check(broadcast=broadcast)
-    summary = totals.of_follow_up(broadcast, unreached.missing(broadcast=broadcast))
+    summary = totals.of_follow_up(broadcast, unreached.missing(broadcast=broadcast, now=clock.now()))
     form = _form(request, summary, request.POST)
     if not form.is_valid():
         return _ask(model_admin, request, broadcast, "Nothing has been sent yet: check what is marked below.", form)
@@ -90,6 +90,7 @@ def _ask(
         "title": "Send to those who missed it?",
         "broadcast": broadcast,
         "shown": samples.samples_of(broadcast),
+        "variants": samples.frozen_variants(broadcast),
         "note": note,
         "token": uuid.uuid4(),
         "counting": later,
@@ -100,12 +101,20 @@ def _ask(
 
 
 def _missing(request: HttpRequest, broadcast: Broadcast, form: FollowForm | None) -> dict[str, Any]:
-    counted = unreached.missing(broadcast=broadcast)
+    counted = unreached.missing(broadcast=broadcast, now=clock.now())
     summary, number = totals.of_follow_up(broadcast, counted), unreached.total(counted)
     form = form or _form(request, summary)
     return {
         "title": "Send to those who missed it?" if summary.critical_total else "Nobody left to send it to",
-        "counted": [(one, summary.sends[one.channel], one.recipients - summary.sends[one.channel]) for one in counted],
+        "counted": [
+            (one, summary.sends[one.channel], summary.critical[one.channel] - summary.sends[one.channel])
+            for one in counted
+        ],
+        "lacking": [
+            missing_values.in_words(key=key, number=number, channel=channel)
+            for channel, found in summary.lacking.items()
+            for key, number in found.each.items()
+        ],
         "has_caps": held_back.caps_are_set(),
         "summary": summary,
         "number": summary.critical_total if form.is_for_critical else summary.total,

@@ -13,6 +13,8 @@ from notifier.broadcasts.acts import Act
 from notifier.delivery.claim_forecast import Forecast
 from notifier.models import Broadcast, Delivery
 from notifier.progress import sheets
+from notifier.runtime import clock
+from notifier.saved_audiences.document import BrokenAudience
 from notifier.staff import groups
 from notifier.wording import numbers
 
@@ -73,7 +75,11 @@ def retry(url: str, seen: Forecast) -> NextStep | None:
 
 def follow_up(request: HttpRequest, sheet: sheets.Sheet) -> NextStep | None:
     """The way to those who did not get it, with how many they are now; None where nobody is left for this reader."""
-    going = totals.of_follow_up(sheet.broadcast, unreached.missing(broadcast=sheet.broadcast))
+    try:
+        going = totals.of_follow_up(sheet.broadcast, unreached.missing(broadcast=sheet.broadcast, now=clock.now()))
+    except BrokenAudience:
+        # What its conditions name was deleted since: nobody can say who is left.
+        return None
     url = reverse("admin:notifier_broadcast_follow", args=[sheet.broadcast.pk])
     has_started = sheet.broadcast.started_at is not None
     who = " to those who missed it" if sheet.missed else " to those who have agreed since" if has_started else ""

@@ -139,7 +139,7 @@ def test_a_landline_is_told_at_the_field_of_the_number(admin: Browser, number: s
 def test_a_landline_is_told_where_something_else_on_the_form_is_wrong(admin: Browser) -> None:
     page = admin.post(ADD, filled_in(admin.get(ADD), name="", email="", phone="+49 30 12345678"))
 
-    assert list(errors_of(page)) == ["name"]
+    assert list(errors_of(page)) == ["first_name"]
     assert note_of(page) == "Landline No SMS is sent to this number."
 
 
@@ -223,13 +223,14 @@ def test_what_is_wrong_names_the_country_that_was_chosen_at_the_last_import(admi
 
 def test_a_wrong_number_is_told_alike_wherever_one_is_entered(admin: Browser, settings: Settings) -> None:
     settings.PHONE_DEFAULT_REGION = settings.PHONENUMBER_DEFAULT_REGION = None
-    settings.CLIENT_TIME_ZONE = "Europe/Stockholm"
-    user = reverse("admin:auth_user_change", args=[a_user(username="ben").pk])
+    settings.CLIENT_TIME_ZONE = "Europe/London"
+    ClientImport.objects.create(file_name="spring.csv", content=b"", state="DONE", phone_region="SE")
+    account, user = reverse("admin:account"), reverse("admin:auth_user_change", args=[a_user(username="ben").pk])
 
     pages = [
         agree_to(admin, ADD, name="Bob", phone="0701"),
         admin.post(SUPPRESS, {"channel": "sms", "address": "0701", "reason": "asked"}),
-        agree_to(admin, reverse("admin:account"), phone="0701"),
+        agree_to(admin, account, phone="0701"),
         agree_to(admin, user, **{"profile-0-phone": "0701"}),
     ]
 
@@ -237,6 +238,9 @@ def test_a_wrong_number_is_told_alike_wherever_one_is_entered(admin: Browser, se
         assert page.status_code == 200
         assert "a number in Sweden looks like +46 70 123 45 67." in page.content.decode()
         assert "+1" not in " ".join(str(error) for error in mistakes_on(page))
+    for address in (ADD, SUPPRESS, account, user):
+        # Before anything is wrong, too.
+        assert "With its country code, as in +46 70 123 45 67." in admin.get(address).content.decode()
 
 
 def mistakes_on(page: Any) -> list[str]:

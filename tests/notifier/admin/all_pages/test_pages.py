@@ -228,8 +228,8 @@ def test_what_a_delivery_has_not_got_is_a_dash(admin: Browser) -> None:
     listed = admin.get(url("notifier_delivery", "changelist")).content.decode()
     page = admin.get(url("notifier_delivery", "change", delivery.pk)).content.decode()
 
-    assert re.findall(r'class="field-(\w+)[^"]*">–<', listed) == ["shown_address", "detail", "settled"]
-    assert page.count('<div class="readonly">–</div>') == 4  # address, detail, settled, provider's id
+    assert re.findall(r'class="field-(\w+)[^"]*">–<', listed) == ["shown_address", "reason_shown", "settled"]
+    assert page.count('<div class="readonly">–</div>') == 5  # address, language, reason, processed, provider's id
 
 
 # --- Pages that are stock underneath ----------------------------------------------------------------------------------

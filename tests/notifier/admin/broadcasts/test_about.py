@@ -8,11 +8,13 @@ from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
-from notifier.models import Broadcast, BroadcastChange
+from notifier.models import Broadcast, BroadcastChange, Client, SavedAudience
+from notifier.saved_audiences import freezing
+from notifier.saved_audiences.document import Line
 from notifier.staff import groups
 from tests.notifier.admin.broadcasts.test_broadcast_admin import page_of, poll, text_of
 from tests.notifier.admin.conftest import LogIn
-from tests.support.factories import a_broadcast, a_client, a_notification, a_user
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_saved_audience, a_user
 
 pytestmark = pytest.mark.both_engines(only_full=True)
 
@@ -100,6 +102,35 @@ def test_who_may_see_no_client_reads_it_with_an_invented_name(staff: LogIn) -> N
     assert "Come and see, Alex Example" in text
     assert "Cleo" not in text
     assert "/notification/" not in text
+
+
+@pytest.mark.parametrize("state", [State.AWAITING_APPROVAL, State.SCHEDULED, State.RUNNING, State.FINISHED])
+def test_it_is_shown_as_somebody_in_its_audience_reads_it(admin: Browser, state: Broadcast.State) -> None:
+    a_client(name="Anna Outside", listings="both")
+    a_client(name="Berta Inside", listings="both", time_zone="Europe/Berlin")
+    broadcast = a_broadcast_in(state)
+    Broadcast.objects.filter(pk=broadcast.pk).update(**freezing.columns(a_saved_audience(Line("time_zone", "known"))))
+
+    pages = [page_of(broadcast)]
+    if state == State.AWAITING_APPROVAL:
+        pages.append(reverse("admin:notifier_broadcast_approve", args=[broadcast.pk]))
+
+    for page in pages:
+        text = text_of(admin.get(page))
+        assert "Come and see, Berta Inside" in text
+        assert "Anna Outside" not in text
+    assert "#audience-card" in text_of(admin.get(page_of(broadcast)))
+
+
+def test_who_is_in_its_audience_no_more_got_it_all_the_same(admin: Browser) -> None:
+    client = a_client(name="Berta Inside", listings="both", time_zone="Europe/Berlin")
+    broadcast = a_broadcast_in(State.FINISHED)
+    audience: SavedAudience = a_saved_audience(Line("time_zone", "known"))
+    Broadcast.objects.filter(pk=broadcast.pk).update(**freezing.columns(audience))
+    a_delivery(broadcast=broadcast, client=client, channel="sms", state="SENT")
+    Client.objects.update(time_zone="")
+
+    assert "Come and see, Berta Inside" in text_of(admin.get(page_of(broadcast)))
 
 
 def test_the_text_is_not_sent_with_every_poll_nor_shown_on_a_wall(admin: Browser) -> None:

@@ -11,6 +11,7 @@ from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import strip_tags
 
 from notifier.admin.deliveries import results
 from notifier.models import Broadcast, ClientCounts, Topic
@@ -85,29 +86,60 @@ def count_clients(topic: Topic, **agreed: int) -> None:
     ClientCounts.objects.create(pk=1, counts=counts, counted_at=timezone.now())
 
 
-def test_the_list_tells_about_how_many_it_will_be_of_what_has_not_started(admin: Browser) -> None:
-    both, only_email = a_notification(), a_notification(sms_body="")
-    count_clients(both.topic, email=1200, sms=34)
-    for notification, state in ((only_email, State.SCHEDULED), (both, State.AWAITING_APPROVAL), (both, State.REJECTED)):
-        a_broadcast(notification=notification, state=state, started_at=None)
-    first = a_told_broadcast(notification=both)
-    a_broadcast(notification=both, state=State.SCHEDULED, started_at=None, follows=first)
+@pytest.mark.parametrize("state", [State.SCHEDULED, State.AWAITING_APPROVAL, State.REJECTED, State.CANCELLED])
+def test_of_what_has_not_started_no_page_has_another_number_than_its_own(admin: Browser, state: str) -> None:
+    """The list had the number of all who agreed, also of those without an address."""
+    a_client(listings="both")
+    a_client(listings="both", email=None)
+    broadcast = a_broadcast(state=state, started_at=None, finished_at=timezone.now() if state == "REJECTED" else None)
+    count_clients(broadcast.topic, email=2, sms=2)
 
-    assert cells(admin, "audience_shown") == ["–", "1,980", "about 1,234", "about 1,234", "about 1,200"]
+    assert cells(admin, "audience_shown") == ["–"]
+    if state != State.CANCELLED:
+        assert "1 e-mail and 2 SMS, " in text_of(admin.get(page_of(broadcast)))
+    if state == State.AWAITING_APPROVAL:
+        assert "1 e-mail and 2 SMS" in text_of(
+            admin.get(reverse("admin:notifier_broadcast_approve", args=[broadcast.pk]))
+        )
 
 
-def test_the_list_takes_no_query_more_for_the_audience_of_many(admin: Browser) -> None:
-    count_clients(a_broadcast(state=State.SCHEDULED, started_at=None).topic, email=5)
-    cells(admin, "audience_shown")
-    with CaptureQueriesContext(connection) as one:
-        cells(admin, "audience_shown")
-    for _ in range(3):
-        a_broadcast(state=State.SCHEDULED, started_at=None)
+def test_what_was_cancelled_midway_promises_nothing_more_on_any_page(admin: Browser) -> None:
+    tally = {"audience": 60, "counts": {"email": {"SENT": 40, "CANCELLED": 20}}}
+    midway: dict[str, Any] = {"cursor": 3, "audience_upto": 10, "tally": tally, "tallied_at": timezone.now()}
+    broadcast = a_broadcast(state=State.CANCELLED, finished_at=timezone.now(), **midway)
 
-    with CaptureQueriesContext(connection) as many:
-        assert cells(admin, "audience_shown") == ["about 5"] * 4
+    page = " ".join(strip_tags(text_of(admin.get(page_of(broadcast)))).split())
 
-    assert len(many) == len(one)
+    assert cells(admin, "audience_shown") == ["60"]
+    assert "%" not in strip_tags(cells(admin, "sent_share")[0])
+    assert "Sent 40 of 60 Remaining 0 20 cancelled" in page
+    assert "40 of 60 sent, 20 cancelled" in page
+    assert "so far" not in page
+
+
+def test_the_overview_says_of_how_many_only_once_that_is_known(admin: Browser) -> None:
+    tally = {"audience": 60, "counts": {"email": {"SENT": 40, "PENDING": 20}}}
+    a_broadcast(cursor=3, audience_upto=10, tally=tally, tallied_at=timezone.now())
+    assert "40 sent so far" in text_of(admin.get(reverse("admin:index")))
+
+    Broadcast.objects.update(cursor=10)
+    assert "40 of 60 sent" in text_of(admin.get(reverse("admin:index")))
+
+    Broadcast.objects.update(tally={})
+    text = text_of(admin.get(reverse("admin:index")))
+    assert '<span class="numbers"> Counting… ' in text
+
+
+def test_a_rejected_follow_up_counts_those_whom_it_would_go_to(admin: Browser) -> None:
+    got, _ = (a_client(listings="email") for _ in range(2))
+    notification = a_notification(sms_body="")
+    first = a_broadcast(notification=notification, state=State.FINISHED, finished_at=timezone.now())
+    a_delivery(broadcast=first, client=got, state="SENT", settled_at=timezone.now())
+    ended: dict[str, Any] = {"state": State.REJECTED, "finished_at": timezone.now(), "started_at": None}
+
+    rejected = a_broadcast(notification=notification, was_to_follow=first, **ended)
+
+    assert "1 e-mail, if it were sent now" in text_of(admin.get(page_of(rejected)))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.html import strip_tags
 from pytest_django.fixtures import Settings
 
-from notifier.audience import estimates
+from notifier.audience import value_shapes
 from notifier.delivery import claims, fanout, sweeps
 from notifier.models import Broadcast, Channel, Client, Delivery, Notification, Process
 from notifier.wording import wall_clocks
@@ -98,6 +98,81 @@ def test_the_confirm_page_leaves_out_who_is_over_the_cap_and_so_does_the_claim(a
     admin.post(confirm_page(notification), form_of(page.content.decode()))
     assert happens(made()) == {"email": 3, "sms": 1}
     assert made().deliveries.filter(state="SKIPPED").count() == 2
+
+
+UPPER_LIMIT = "This is an upper limit: what you send together also counts towards the frequency cap."
+
+
+def had_one() -> None:
+    now = timezone.now()
+    earlier = a_broadcast(state=State.FINISHED, finished_at=now - DAY, started_at=now - DAY)
+    a_delivery(broadcast=earlier, client=a_client(listings="email"), state="SENT", settled_at=now - DAY)
+
+
+def test_of_several_that_use_up_each_others_cap_the_number_is_called_an_upper_limit(admin: Browser) -> None:
+    had_one()
+    a_client(listings="email")
+    pair = [a_notification(sms_body=""), a_notification(sms_body="")]
+    url = f"{reverse('admin:notifier_notification_broadcast')}?ids={pair[0].pk},{pair[1].pk}"
+
+    page = admin.get(url)
+
+    text = " ".join(strip_tags(text_of(page)).split())
+    assert "Messages Up to 4 4 e-mails" in text
+    assert UPPER_LIMIT in text
+    assert "Send up to 4 e-mails" in text
+    admin.post(url, form_of(page.content.decode()))
+    # The one who had a mail this week gets one of the two.
+    assert [happens(one) for one in Broadcast.objects.order_by("-pk")[:2]] == [
+        {"email": 2, "sms": 0},
+        {"email": 1, "sms": 0},
+    ]
+    assert list(Delivery.objects.filter(state="SKIPPED").values_list("detail", flat=True)) == ["frequency cap"]
+
+
+def test_of_several_that_leave_each_others_cap_alone_the_number_is_what_happens(admin: Browser) -> None:
+    # Two in a week are allowed, and whoever had two gets neither.
+    over_the_cap()
+    a_client(listings="email")
+    pair = [a_notification(sms_body=""), a_notification(sms_body="")]
+    url = f"{reverse('admin:notifier_notification_broadcast')}?ids={pair[0].pk},{pair[1].pk}"
+
+    page = admin.get(url)
+
+    assert UPPER_LIMIT not in text_of(page)
+    assert "up to" not in text_of(page)
+    assert buttons(text_of(page))[0] == "2 e-mails"
+    admin.post(url, form_of(page.content.decode()))
+    assert [happens(one)["email"] for one in Broadcast.objects.order_by("-pk")[:2]] == [1, 1]
+
+
+def test_segments_are_an_upper_limit_where_sms_are(admin: Browser, settings: Settings) -> None:
+    a_client(listings="sms")
+    pair = [a_notification(), a_notification()]
+    url = f"{reverse('admin:notifier_notification_broadcast')}?ids={pair[0].pk},{pair[1].pk}"
+    assert "Up to" not in strip_tags(text_of(admin.get(url)))
+
+    settings.CAPS = {"email": None, "sms": (1, 7)}
+
+    text = " ".join(strip_tags(text_of(admin.get(url))).split())
+    assert "SMS segments Up to 2 at most 1 per SMS" in text
+    # Of a critical one, which the cap doesn't hold back, the number is exact.
+    assert text.count("exact for") == 1
+
+
+def test_more_notifications_than_the_cap_allows_are_an_upper_limit_for_everybody(
+    admin: Browser, settings: Settings
+) -> None:
+    settings.CAPS = {"email": (1, 7), "sms": None}
+    a_client(listings="email")
+    ids = ",".join(str(a_notification(sms_body="").pk) for _ in range(3))
+    url = f"{reverse('admin:notifier_notification_broadcast')}?ids={ids}"
+
+    page = admin.get(url)
+
+    assert UPPER_LIMIT in text_of(page)
+    admin.post(url, form_of(page.content.decode()))
+    assert sorted(happens(one)["email"] for one in Broadcast.objects.order_by("-pk")[:3]) == [0, 0, 1]
 
 
 def test_a_critical_one_goes_to_all_of_them_as_its_button_says(admin: Browser) -> None:
@@ -407,10 +482,10 @@ def test_a_stopped_channel_that_is_not_used_is_not_told(admin: Browser) -> None:
 # --- SMS segments -----------------------------------------------------------------------------------------------------
 def test_segments_are_of_those_who_will_get_it(admin: Browser, settings: Settings) -> None:
     settings.CAPS = {"email": None, "sms": (1, 7)}
-    for name in ("Ann", "Eve"):
-        a_client(name=name, listings="sms")
+    for name in ("Ann", "Bo"):
+        a_client(first_name=name, listings="sms")
     for _ in range(3):
-        full = a_client(name="Bartholomew", listings="sms")
+        full = a_client(first_name="Bartholomew", listings="sms")
         a_delivery(client=full, channel=Channel.SMS, state="SENT", settled_at=timezone.now() - DAY)
     Broadcast.objects.update(state=State.FINISHED, finished_at=timezone.now())
     notification = a_notification(sms_body="x" * 157 + "{{ first_name }}")
@@ -418,8 +493,8 @@ def test_segments_are_of_those_who_will_get_it(admin: Browser, settings: Setting
     page = admin.get(confirm_page(notification))
 
     segments = text_in(page, "segments")
-    assert segments.startswith("2 exact, with the clients’ current names; at most 1 per SMS")
-    with patch.object(estimates, "SAMPLE", 1):
+    assert segments.startswith("2 exact for what is on record now; at most 1 per SMS")
+    with patch.object(value_shapes, "MAX_SHAPES", 1):
         sampled = text_in(admin.get(confirm_page(notification)), "segments")
     assert sampled.startswith("About 2 estimated from 1 of these SMS; the longest has 1 segment")
 

@@ -26,7 +26,7 @@ from tests.notifier.admin.broadcasts.test_broadcast_admin import (
     text_of,
 )
 from tests.notifier.admin.conftest import LogIn
-from tests.support.factories import a_client, a_delivery, an_open_breaker
+from tests.support.factories import a_client, a_delivery, an_open_breaker, processes_at_work
 
 pytestmark = pytest.mark.both_engines(only_full=True)
 
@@ -106,6 +106,21 @@ def test_the_page_tells_who_started_it_and_what_is_not_running(admin: Browser, s
     assert "by root" in text
     assert "No dispatcher is running. Start one with: python manage.py run_dispatcher" in text
     assert "No SMS consumer is running" in text
+
+
+@pytest.mark.parametrize("wall", ["", "?wall=1"])
+def test_health_is_told_only_where_something_is_wrong_and_of_that_alone(admin: Browser, wall: str) -> None:
+    page = page_of(a_told_broadcast()) + wall
+    processes_at_work(timezone.now())
+
+    well = words_of(admin.get(page))
+    Process.objects.filter(channel="sms").delete()
+    ill = words_of(admin.get(page))
+
+    assert "Health" not in well
+    assert "running" not in well
+    assert "Health SMS consumers No SMS consumer is running." in ill
+    assert "E-mail consumers" not in ill
 
 
 def test_commands_are_only_for_those_who_look_after_the_processes(staff: LogIn) -> None:

@@ -39,6 +39,13 @@ def test_it_says_who_rejected_it_and_why_and_that_nothing_was_sent(staff: LogIn)
     assert "Nothing was sent." in text
 
 
+def test_it_says_why_once_and_aloud_that_nothing_was_sent(admin: Browser) -> None:
+    page = admin.get(page_of(a_rejected()))
+
+    assert text_of(page).count("price&lt;/b&gt; is wrong") == 1
+    assert page.context["said"] == "Rejected: nothing was sent."
+
+
 def test_it_never_says_that_everybody_got_it_and_offers_the_text_to_nobody(admin: Browser) -> None:
     page = admin.get(page_of(a_rejected()))
     text = text_of(page)

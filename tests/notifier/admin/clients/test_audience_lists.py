@@ -11,9 +11,10 @@ from django.urls import reverse
 from notifier.admin.clients import audience_lists
 from notifier.audience import standings, topic_counts
 from notifier.audience.standings import Standing
-from notifier.models import Channel, Client, Suppression
+from notifier.models import Channel, Client, ClientValues, Suppression
+from notifier.models.fields import folded_column
 from tests.notifier.admin.conftest import LogIn
-from tests.support.factories import a_client, a_notification, a_topic
+from tests.support.factories import a_client, a_field, a_notification, a_topic
 
 pytestmark = pytest.mark.both_engines
 
@@ -65,6 +66,7 @@ def test_each_count_leads_to_a_list_of_that_length_and_everyone_is_in_one(admin:
     }
     # Without SMS_COUNTRIES no number is left out for its country, and mail goes to those with a landline, too.
     none = [Standing.NOT_ALLOWED] if channel == Channel.SMS else [Standing.NOT_ALLOWED, Standing.LANDLINE]
+    none.append(Standing.NOT_IN_AUDIENCE)
     assert [standing for standing, found in lists.items() if not found] == none
     everyone = [pk for found in lists.values() for pk in found]
     assert sorted(everyone) == sorted(Client.objects.values_list("pk", flat=True))
@@ -85,6 +87,26 @@ def test_the_confirm_pages_links_show_as_many_clients_as_they_say(
     for count in counts:
         assert f'href="{count.url}"' in page.content.decode()
         assert len(listed(admin, count.url)) == count.number
+
+
+def test_who_lacks_a_field_is_a_link_away(admin: Browser) -> None:
+    field = a_field(key="town")
+    has, lacks = a_client(listings="email"), a_client(listings="email")
+    values = {field.column: "Leeds", folded_column(field.column): "leeds"}
+    ClientValues.objects.create(client=has, **values)
+    text = a_notification(email_body="In {{ town }}", sms_body="")
+    page = admin.get(f"{reverse('admin:notifier_notification_broadcast')}?ids={text.pk}")
+
+    email = page.context["offers"][0].channels[0]
+    (note,) = email.lacks
+
+    assert note.words.startswith("1 recipient has no town, so no e-mail is sent to them.")
+    assert note.words.endswith('{{ town | "not known yet" }}.')
+    assert listed(admin, note.url) == [lacks.pk]
+    assert {one.heading: listed(admin, one.url) for one in email.counts[:2]} == {
+        "Will get it": [has.pk],
+        "No town": [lacks.pk],
+    }
 
 
 def test_the_list_says_who_they_are(admin: Browser) -> None:
@@ -115,3 +137,37 @@ def test_who_may_not_see_clients_reads_the_counts_without_links(staff: LogIn) ->
 
     assert "?reach=" not in page.content.decode()
     assert page.context["summary"].total == 2
+
+
+# --- Of the recipients, those who lack a value ------------------------------------------------------------------------
+@pytest.mark.parametrize("channel", Channel)
+def test_the_numbers_of_who_lacks_a_value_lead_to_exactly_these(admin: Browser, channel: Channel) -> None:
+    cher, teller = a_client(name="Cher", listings="both"), a_client(first_name="Teller", listings="both")
+    ann = a_client(first_name="Ann", last_name="Lee", listings="both")
+    a_client(name="Sade", listings="neither")
+
+    def listed_as(which: str, *keys: str) -> list[int]:
+        url = audience_lists.list_url(
+            topic=a_topic(), channel=channel, standing=Standing.RECIPIENTS, which=which, keys=keys
+        )
+        return sorted(listed(admin, url))
+
+    assert listed_as("lack", "first_name") == [cher.pk]
+    assert listed_as("lack", "first_name", "last_name") == [cher.pk, teller.pk]
+    assert listed_as("have", "first_name") == [teller.pk, ann.pk]
+    assert listed_as("have", "first_name", "last_name") == [ann.pk]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("listings.email.recipients.lack", "listings.email.recipients.lack.", "listings.email.recipients.lack.email"),
+        *("listings.email.recipients.miss.first_name", "listings.email.recipients.lack.first_name.x", "....", ".", ""),
+        "listings.email.recipients.lack.first_name-erased_at",
+    ],
+)
+def test_a_value_that_no_text_needs_is_no_list(value: str) -> None:
+    a_topic()
+
+    assert audience_lists.read_reach(value) is None

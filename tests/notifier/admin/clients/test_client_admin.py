@@ -9,6 +9,7 @@ from notifier.admin.lists.search import matching
 from notifier.clients import erasure
 from notifier.models import Client, Preference, Suppression, Topic
 from notifier.runtime import clock
+from tests.notifier.admin.broadcasts.test_broadcast_admin import text_of
 from tests.notifier.admin.conftest import LogIn
 from tests.support.factories import a_client, a_delivery, a_notification, a_topic
 from tests.support.forms import agree_to
@@ -266,6 +267,58 @@ def test_a_suppressed_address_is_kept_in_the_shape_of_the_clients_and_found_by_i
     page = admin.get(listed, {"q": "+46 70-174"})
 
     assert [row.address for row in page.context["cl"].result_list] == ["+46701740605"]
+
+
+# --- Language ---------------------------------------------------------------------------------------------------------
+def test_a_language_is_chosen_taken_away_and_kept_in_the_history(admin: Browser) -> None:
+    client = a_client()
+
+    admin.post(page_of(client), filled_in(admin.get(page_of(client)), language="de"))
+    admin.post(page_of(client), filled_in(admin.get(page_of(client)), language="tlh"))
+    assert Client.objects.get().language == "de"
+    assert "German" in text_of(admin.get(page_of(client)))
+    admin.post(page_of(client), filled_in(admin.get(page_of(client)), language=""))
+
+    assert Client.objects.get().language is None
+    assert list(client.history.order_by("history_id").values_list("language", flat=True)) == [None, "de", None]
+    assert "Language" in admin.get(page_of(client, "history")).content.decode()
+
+
+def test_a_language_that_is_no_longer_offered_stays_and_counts_as_the_default(admin: Browser, settings: Any) -> None:
+    client = a_client()
+    Client.objects.update(language="de")
+    settings.CLIENT_LANGUAGES = ("en", "fr")
+
+    admin.post(page_of(client), filled_in(admin.get(page_of(client)), name="Renamed"))
+
+    client.refresh_from_db()
+    assert (client.name, client.language) == ("Renamed", "de")
+    profile = admin.get(reverse("admin:notifier_client_change", args=[client.pk]))
+    assert (profile.context["language"], profile.context["is_default_language"]) == ("English", True)
+
+
+def test_a_language_that_somebody_else_has_changed_meanwhile_is_not_overwritten(admin: Browser) -> None:
+    client = a_client()
+    page = admin.get(page_of(client))
+    Client.objects.update(language="fr")
+
+    answer = admin.post(page_of(client), filled_in(page, language="de"))
+
+    assert Client.objects.get().language == "fr"
+    assert "Someone else has changed this" in text_of(answer)
+
+
+def test_the_list_is_filtered_by_language(admin: Browser) -> None:
+    for name, language in (("Ann", "de"), ("Bob", None), ("Cleo", "fr")):
+        Client.objects.filter(pk=a_client(name=name).pk).update(language=language)
+
+    def listed_with(**query: str) -> list[str]:
+        page = admin.get(reverse("admin:notifier_client_changelist"), query)
+        return [client.name for client in page.context["cl"].result_list]
+
+    assert listed_with(language="de") == ["Ann"]
+    assert listed_with(language="none") == ["Bob"]
+    assert listed_with(language="tlh") == listed_with() == ["Ann", "Bob", "Cleo"]
 
 
 # --- Time zone --------------------------------------------------------------------------------------------------------

@@ -44,14 +44,17 @@ def test_a_client_is_exported_with_what_they_agreed_to(admin: Browser) -> None:
     assert row == {
         "Client number": str(client.pk),
         "Name": "Ann",
+        "First name": "",
+        "Last name": "",
         "E-mail": "ann@example.com",
         "Phone": "+12025550123",
+        "Language": "",
         "Time zone": "",
         "Listings e-mail": "yes",
         "Listings SMS": "no",
         "Offerings e-mail": "yes",
         "Offerings SMS": "yes",
-        "Client state": "active",
+        "Client status": "active",
         "Suppressed": "e-mail: Bounce",
     }
 
@@ -62,7 +65,7 @@ def test_the_same_as_a_workbook(admin: Browser) -> None:
     sheet = openpyxl.load_workbook(io.BytesIO(content(export(admin, "xlsx")))).active
 
     assert sheet is not None
-    assert [cell.value for cell in sheet[2]][1:4] == ["'=1+1", "ann@example.com", None]
+    assert [cell.value for cell in sheet[2]][1:6] == ["'=1+1", None, None, "ann@example.com", None]
     assert sheet["B2"].data_type == "s"
 
 
@@ -103,6 +106,10 @@ def test_importing_an_export_changes_nothing(admin: Browser, kind: str) -> None:
     a_client(name="'=1+1", phone=None, offerings="sms")
     a_client(name="Zoë “Zo” Müller; or, Zoe", email=None, listings="neither")
     Client.objects.filter(pk=a_client(name="Archived", is_active=False).pk).update(time_zone="Asia/Tokyo")
+    a_client(first_name="Gabriela", last_name="García Márquez")
+    a_client(first_name="Teller", name="")
+    a_client(last_name="=2+2", name="")
+    a_client(name="Moss, Mrs Fay")
     before = list(Client.objects.order_by("pk").values()), list(Preference.objects.order_by("pk").values())
     file = SimpleUploadedFile(f"clients.{kind}", content(export(admin, kind)))
 
@@ -111,10 +118,10 @@ def test_importing_an_export_changes_nothing(admin: Browser, kind: str) -> None:
     agree_to(admin, reverse("admin:notifier_clientimport_preview", args=[row.pk]))
 
     row.refresh_from_db()
-    assert (row.state, row.counts["unchanged"], row.counts["rows"]) == ("DONE", 4, 4)
+    assert (row.state, row.counts["unchanged"], row.counts["rows"]) == ("DONE", 8, 8)
     assert (list(Client.objects.order_by("pk").values()), list(Preference.objects.order_by("pk").values())) == before
     assert not ConsentChange.objects.exists()
-    assert Client.history.count() == 4
+    assert Client.history.count() == 8
 
 
 def test_who_was_erased_is_not_in_it(admin: Browser) -> None:
@@ -188,7 +195,7 @@ def test_an_export_reads_a_few_thousand_rows_at_a_time(
     url = reverse("admin:notifier_client_export", query={"list": ""})
     form = form_of(admin.get(url).content.decode())
 
-    with django_assert_max_num_queries(24):
+    with django_assert_max_num_queries(26):
         rows = rows_of(admin.post(url, form))
 
     assert [row["Name"] for row in rows] == [f"Client {number:02}" for number in range(25)]

@@ -1,3 +1,4 @@
+import re
 from datetime import datetime
 from typing import Any
 
@@ -69,6 +70,18 @@ def test_one_that_was_erased_is_not_brought_back_by_entering_it(admin: Browser, 
 
     assert Suppression.objects.get().address == digests.digest(Channel.EMAIL, ANN)
     assert ANN not in page.content.decode()
+
+
+def test_a_number_is_in_groups_of_digits_wherever_it_is_read(admin: Browser) -> None:
+    entered = admin.post(ADD, {"channel": "sms", "address": "+12025550123", "reason": "asked"}, follow=True)
+    row = Suppression.objects.get()
+    lifting = admin.get(f"{reverse('admin:notifier_suppression_lift')}?ids={row.pk}")
+
+    for page in (entered, admin.get(page_of(row)), lifting):
+        text = re.sub(r"<[^>]+>", " ", page.content.decode())
+        assert "+1 202 555 0123" in text
+        assert "+12025550123" not in text
+    assert str(SuppressionChange.objects.get()).endswith("SMS +1 202 555 0123")
 
 
 def test_a_page_can_neither_edit_nor_delete(admin: Browser, now: datetime) -> None:

@@ -3,6 +3,7 @@
 import csv
 import io
 import logging
+import re
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
@@ -16,6 +17,7 @@ from django.utils import timezone
 from openpyxl import load_workbook
 
 from notifier.admin.deliveries import export
+from notifier.clients import export as clients_export
 from notifier.consent import consents
 from notifier.consent.consents import Origin
 from notifier.models import Broadcast, Channel, ConsentChange
@@ -181,3 +183,9 @@ def test_who_exported_what_is_in_the_log_without_any_address(
         admin.get(export_of("csv", row.broadcast, q=str(row.client.email)))
 
     assert caplog.messages == [f"user {superuser.pk} exports deliveries of broadcast {row.broadcast_id} as csv"]
+
+
+def test_the_headers_of_exports_are_in_the_words_of_the_screens() -> None:
+    for name in (*export.HEADER, *clients_export.LEADING_COLUMNS, *clients_export.TRAILING_COLUMNS):
+        assert not re.search(r"\b(?:state|delivery|email|id)\b", name, re.IGNORECASE) or name == "Provider ID"
+        assert name[0].isupper()

@@ -1,5 +1,6 @@
 """The list of one broadcast's deliveries: its head, its filters, and the reasons."""
 
+import re
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from notifier.admin.deliveries import results
-from notifier.models import Broadcast, Delivery
+from notifier.clients import record_file
+from notifier.models import Broadcast, Delivery, Reason, Resolution, ResolvedDelivery
 from notifier.progress import skip_reasons
 from tests.notifier.admin.broadcasts.test_broadcast_admin import a_told_broadcast, page_of, text_of
 from tests.notifier.admin.conftest import LogIn
@@ -131,6 +133,38 @@ def test_the_reasons_are_offered_with_their_numbers(admin: Browser) -> None:
         assert words in everything
     assert "no phone number (1 skipped)" in skipped
     assert FULL not in skipped
+
+
+@pytest.mark.parametrize("reason", [reason for reason in Reason if reason.value not in reason.label])
+def test_a_stored_reason_reads_alike_on_every_page_and_in_every_file(admin: Browser, reason: Reason) -> None:
+    client = a_client(listings="both")
+    broadcast = an_ended()
+    row = a_delivery(broadcast=broadcast, client=client, state="SKIPPED", detail=str(reason), settled_at=timezone.now())
+    decision = Resolution.objects.create(action="SENT_AGAIN", at=timezone.now(), why="asked to")
+    ResolvedDelivery.objects.create(
+        resolution=decision, delivery=row, state_before="SKIPPED", detail_before=str(reason)
+    )
+
+    pages = [
+        page_of(broadcast),
+        list_of(broadcast),
+        list_of(broadcast, reason=str(reason)),
+        reverse("admin:notifier_delivery_change", args=[row.pk]),
+        reverse("admin:notifier_delivery_resolve", args=["send-again"], query={"ids": row.pk}),
+        reverse("admin:notifier_client_change", args=[client.pk]),
+        reverse("admin:notifier_delivery_export", args=["csv"], query={results.OWNER: broadcast.pk}),
+    ]
+    texts = {page: shown_text(admin.get(page)) for page in pages}
+    texts["record"] = f"{record_file.full_record(client=client, now=timezone.now())}"
+
+    assert [page for page, text in texts.items() if reason.label not in text] == []
+    assert [page for page, text in texts.items() if reason.value in text.replace(reason.label, "")] == []
+
+
+def shown_text(page: Any) -> str:
+    """What people read of a page, or a file as it is."""
+    content: bytes = page.getvalue()
+    return " ".join(re.sub(r"<[^>]*>", "", content.decode()).split())
 
 
 def test_the_list_takes_as_many_queries_for_many_rows_and_reasons_as_for_few(admin: Browser) -> None:

@@ -1,9 +1,10 @@
 """The confirm page's when, how long and how much; the number that is typed; and what an edit means for what waits."""
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 from unittest.mock import Mock
+from urllib.parse import urlencode
 
 import pytest
 from django.conf import LazySettings
@@ -12,18 +13,31 @@ from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import strip_tags
+from pytest_django import DjangoAssertNumQueries
 
+from notifier.admin.broadcasts import offers
 from notifier.admin.broadcasts.forms import SendForm
 from notifier.audience import readers
+from notifier.audience.standings import Standing
+from notifier.delivery import fanout
+from notifier.fields import tags
 from notifier.messages import brands
-from notifier.models import Broadcast, Notification, Profile
+from notifier.models import Broadcast, Client, ClientTag, Delivery, Notification, Profile, SavedAudience, Tag
+from notifier.runtime import clock
+from notifier.saved_audiences import document as documents
+from notifier.saved_audiences import freezing
+from notifier.saved_audiences.document import Document, Line
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.notifications.test_notification_admin import confirm_page, send, send_form_of, text_of
 from tests.support.factories import (
     a_brand,
     a_broadcast,
     a_client,
+    a_delivery,
+    a_field,
     a_notification,
+    a_saved_audience,
+    a_tag,
     a_topic,
     a_user,
     processes_at_work,
@@ -33,6 +47,7 @@ from tests.support.forms import agree_to
 pytestmark = pytest.mark.both_engines(only_full=True)
 
 State = Broadcast.State
+LIST_OF_CLIENTS = reverse("admin:notifier_client_changelist")
 HOUR = timedelta(hours=1)
 
 
@@ -204,13 +219,13 @@ def test_the_page_tells_how_long_it_takes_and_what_it_costs(admin: Browser) -> N
     assert "About 2 minutes" in page
     assert "10 e-mails, 0.02 SMS per second" in page
     assert '<strong id="total">4</strong> <span class="quiet">2 e-mails and 2 SMS</span>' in page
-    assert '<strong>3</strong> <span class="quiet">exact, with the clients’ current names; at most 2' in page
+    assert '<strong>3</strong> <span class="quiet">exact for what is on record now; at most 2' in page
 
 
-def test_a_sample_is_said_to_be_one(admin: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("notifier.audience.estimates.SAMPLE", 2)
-    for _ in range(6):
-        a_client(listings="both")
+def test_an_estimate_is_said_to_be_one(admin: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("notifier.audience.value_shapes.MAX_SHAPES", 1)
+    for name in ("Ann", "Bea", "Carl", "Dora", "Eve", "Frederic"):
+        a_client(name=name, listings="both")
 
     page = text_of(admin.get(confirm_page(a_notification())))
 
@@ -225,13 +240,13 @@ def test_the_page_asks_as_much_of_the_database_however_many_get_it(
     for _ in range(15):
         a_client(listings="both")
 
-    with django_assert_max_num_queries(25):
+    with django_assert_max_num_queries(26):
         admin.get(confirm_page(notification))
 
 
 def test_for_several_on_one_topic_a_reader_is_looked_for_once(admin: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
-    looked_for = Mock(wraps=readers.of)
-    monkeypatch.setattr(readers, "of", looked_for)
+    looked_for = Mock(wraps=readers.find)
+    monkeypatch.setattr(readers, "find", looked_for)
     a_client(listings="both", offerings="email")
     of_both = [a_notification() for _ in range(3)]
 
@@ -523,3 +538,337 @@ def test_where_no_sms_is_sent_nothing_is_said_of_it(admin: Browser) -> None:
     a_client(listings="email")
 
     assert "would add" not in text_of(admin.get(confirm_page(a_notification(sms_body=""))))
+
+
+# --- Values that the text needs ---------------------------------------------------------------------------------------
+def test_the_page_says_of_all_how_many_lack_a_value_and_leaves_them_out_of_the_number(admin: Browser) -> None:
+    cher = a_client(name="Cher", listings="both")
+    for _ in range(2):
+        a_client(first_name="Ann", listings="both")
+    notification = a_notification(subject="{{ first_name }}, look", sms_body='Hi {{ first_name | "there" }}')
+
+    page = admin.get(confirm_page(notification))
+
+    text = text_of(page)
+    assert "1 recipient has no first name, so no e-mail is sent to them." in text
+    assert "{{ first_name | &quot;there&quot; }}" in text
+    assert "no SMS is sent to them" not in text
+    assert '<strong id="total">5</strong> <span class="quiet">2 e-mails and 3 SMS</span>' in text
+    (offer,) = page.context["offers"]
+    mail, sms = ({one.heading: (one.number, one.url) for one in channel.counts} for channel in offer.channels)
+    assert (mail["Will get it"][0], mail["No first name"][0]) == (2, 1)
+    assert (sms["Will get it"][0], sms["No first name"][0]) == (3, 0)
+    listed = admin.get(mail["No first name"][1]).context["cl"].result_list
+    assert [client.pk for client in listed] == [cher.pk]
+    assert len(admin.get(mail["Will get it"][1]).context["cl"].result_list) == 2
+    # Nobody is shown a message that they would not get, and one client both where one gets both.
+    assert [channel.sample.first_name for channel in offer.channels] == ["Ann", "Ann"]
+
+
+def test_without_a_missing_value_there_is_neither_a_column_nor_a_note(admin: Browser) -> None:
+    a_client(name="Cher", listings="both")
+
+    text = text_of(admin.get(confirm_page(a_notification(subject='{{ first_name | "Hello" }}, look'))))
+
+    assert "no first name" not in text.lower()
+
+
+@pytest.mark.usefixtures("_confirm_above_one")
+def test_the_number_that_is_typed_is_that_of_those_who_will_get_it(admin: Browser) -> None:
+    a_client(name="Cher", listings="email")
+    for _ in range(2):
+        a_client(first_name="Ann", listings="email")
+    notification = a_notification(subject="{{ first_name }}, look", sms_body="")
+
+    refused = shown(admin, notification, typed="3")
+    shown(admin, notification, typed="2")
+
+    assert "Type the number of messages, 2, to send them." in text_of(refused)
+    assert made().subject == "{{ first_name }}, look"
+
+
+# --- To whom ----------------------------------------------------------------------------------------------------------
+def vips(*clients: Client) -> SavedAudience:
+    tag = a_tag()
+    ClientTag.objects.bulk_create(ClientTag(client=client, tag=tag) for client in clients)
+    return a_saved_audience(Line("tag", "has", tag.pk), name="Best")
+
+
+def to(audience: SavedAudience, notification: Notification) -> str:
+    return f"{confirm_page(notification)}&audience={audience.pk}"
+
+
+def test_an_audience_is_chosen_counted_and_sent_to(admin: Browser) -> None:
+    inside, _outside = a_client(listings="both"), a_client(listings="both")
+    audience, notification = vips(inside), a_notification()
+
+    page = admin.get(to(audience, notification))
+
+    assert page.context["summary"].total == 2
+    assert {count.heading: count.number for count in page.context["offers"][0].channels[0].counts} == {
+        offers.HEADINGS[Standing.RECIPIENTS]: 1,
+        offers.HEADINGS[Standing.NO_CONSENT]: 0,
+        offers.HEADINGS[Standing.NO_ADDRESS]: 0,
+        offers.HEADINGS[Standing.SUPPRESSED]: 0,
+        offers.HEADINGS[Standing.LANDLINE]: 0,
+        offers.HEADINGS[Standing.ARCHIVED]: 0,
+        offers.HEADINGS[Standing.NOT_IN_AUDIENCE]: 1,
+    }
+    admin.post(to(audience, notification), send_form_of(page, audience_seen=page.context["choice"].seen))
+    assert (made().saved_audience, made().audience_name) == (audience, "Best")
+
+
+def test_values_that_recipients_lack_are_counted_and_listed_within_the_audience(admin: Browser) -> None:
+    ann, cher = a_client(first_name="Ann", listings="both"), a_client(name="Cher", listings="both")
+    a_client(first_name="Bea", listings="both"), a_client(name="Teller", listings="both")
+    notification = a_notification(subject="{{ first_name }}, look", sms_body="Hi {{ first_name }}")
+
+    page = admin.get(to(vips(ann, cher), notification))
+
+    (offer,) = page.context["offers"]
+    for channel in offer.channels:
+        counts = {one.heading: (one.number, one.url) for one in channel.counts}
+        for heading, client in (("Will get it", ann), ("No first name", cher)):
+            number, url = counts[heading]
+            assert number == 1
+            assert [one.pk for one in admin.get(url).context["cl"].result_list] == [client.pk]
+    assert (offer.segments.total, offer.segments.is_exact) == (1, True)
+
+
+def test_each_count_of_an_audience_leads_to_those_clients(admin: Browser) -> None:
+    inside, outside, silent = a_client(listings="both"), a_client(listings="both"), a_client(listings="neither")
+    page = admin.get(to(vips(inside, silent), a_notification()))
+
+    for offer in page.context["offers"][0].channels:
+        for count in offer.counts:
+            listed = [client.pk for client in admin.get(count.url).context["cl"].result_list]
+            found = {Standing.RECIPIENTS: inside, Standing.NOT_IN_AUDIENCE: outside, Standing.NO_CONSENT: silent}
+            expected = {offers.HEADINGS[standing]: [client.pk] for standing, client in found.items()}
+            assert listed == expected.get(count.heading, [])
+
+
+def test_who_joined_and_left_since_the_last_broadcast_is_told(admin: Browser) -> None:
+    inside = [a_client(listings="both") for _ in range(3)]
+    gone, audience = a_client(listings="both"), vips(*inside)
+    a_delivery(broadcast=a_broadcast(**freezing.columns(audience)), client=gone)
+
+    page = admin.get(to(audience, a_notification()))
+
+    choice = page.context["choice"]
+    assert (choice.turnover.joined, choice.turnover.left) == (3, 1)
+    assert "had no message of that" in text_of(page)
+    for url, clients in ((choice.joined_url, inside), (choice.left_url, [gone])):
+        assert url in text_of(page)
+        listed = admin.get(url).context["cl"].result_list
+        assert sorted(client.pk for client in listed) == [client.pk for client in clients]
+
+
+@pytest.mark.parametrize("value", ["joined", "joined.x", "joined.999", "both.1", "left.{audience}"])
+def test_a_link_to_who_joined_that_nobody_made_lists_nobody(admin: Browser, value: str) -> None:
+    # Nothing was sent to it yet.
+    audience = vips(a_client())
+
+    listed = admin.get(LIST_OF_CLIENTS, {"turnover": value.format(audience=audience.pk)}).context["cl"].result_list
+
+    assert list(listed) == []
+
+
+def test_more_fields_and_tags_take_no_more_queries(
+    admin: Browser, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    a_client(listings="both")
+    field, tag = a_field(key="town"), a_tag()
+    # Options are a query of their own, once for all fields.
+    a_field(kind="CHOICE", options=["One", "Two"])
+    audience = a_saved_audience(Line("field", "known", field.pk, (), True), Line("tag", "has", tag.pk, (), True))
+    page = to(audience, a_notification(email_body='Homes in {{ town | "town" }}', sms_body="Homes"))
+    admin.get(page)
+    with django_assert_max_num_queries(90) as few:
+        admin.get(page)
+    for _ in range(6):
+        a_field(kind="CHOICES", options=["One", "Two"])
+    for _ in range(19):
+        a_tag()
+
+    with django_assert_max_num_queries(len(few)):
+        assert "Homes in town" in text_of(admin.get(page))
+
+
+def test_an_audience_that_was_edited_meanwhile_is_not_sent_to(admin: Browser) -> None:
+    audience, notification = vips(a_client(listings="both")), a_notification()
+    page = admin.get(to(audience, notification))
+    SavedAudience.objects.get(pk=audience.pk).save()
+
+    posted = send_form_of(page, audience_seen=page.context["choice"].seen)
+    again = admin.post(to(audience, notification), posted)
+
+    assert "The audience has been changed or deleted" in text_of(again)
+    assert not Broadcast.objects.exists()
+
+
+def test_a_broken_audience_is_told_of_and_nothing_is_sent(admin: Browser) -> None:
+    audience, notification = vips(a_client(listings="both")), a_notification()
+    seen = admin.get(to(audience, notification)).context
+    ClientTag.objects.all().delete()
+    Tag.objects.all().delete()
+
+    for answer in (
+        admin.get(to(audience, notification), follow=True),
+        admin.post(
+            confirm_page(notification),
+            {"token": str(seen["token"]), "seen": seen["offers"][0].seen, "audience_seen": seen["choice"].seen},
+            follow=True,
+        ),
+    ):
+        assert "about a tag that was deleted" in text_of(answer)
+    assert not Broadcast.objects.exists()
+
+
+def test_only_whoever_may_use_audiences_sends_to_one(staff: LogIn) -> None:
+    audience, notification = vips(a_client(listings="both")), a_notification()
+    browser = staff("notifier.view_notification", "notifier.send_broadcast")
+
+    page = browser.get(to(audience, notification), follow=True)
+    assert "You don’t have permission to send to a saved audience." in text_of(page)
+    assert "Best" not in text_of(page)
+
+    seen = f"{audience.pk}@{audience.updated_at.isoformat()}"
+    browser.post(confirm_page(notification), send_form_of(browser.get(confirm_page(notification)), audience_seen=seen))
+    assert not Broadcast.objects.exists()
+
+
+def test_an_audience_that_no_page_of_ours_posted_is_refused(admin: Browser) -> None:
+    a_client(listings="both")
+    notification = a_notification()
+    posted = send_form_of(admin.get(confirm_page(notification)), audience_seen="everybody")
+
+    admin.post(confirm_page(notification), posted)
+
+    assert not Broadcast.objects.exists()
+
+
+def test_the_audience_of_what_was_undone_is_offered_again(admin: Browser, superuser: User) -> None:
+    audience, notification = vips(a_client(listings="both")), a_notification()
+    undone = a_broadcast(**freezing.columns(audience), notification=notification, created_by=superuser)
+
+    page = admin.get(f"{confirm_page(notification)}&undone={undone.pk}")
+
+    assert page.context["choice"].chosen == audience
+
+
+def test_quiet_hours_are_counted_within_the_audience(admin: Browser, settings: Any) -> None:
+    settings.QUIET_HOURS = {"email": (time(0), time(23, 59)), "sms": None}
+    inside, _outside = a_client(listings="both"), a_client(listings="both")
+    page = admin.get(to(vips(inside), a_notification()))
+
+    (offer,) = page.context["offers"]
+
+    assert [sum(one.waits.values()) for one in offer.channels if one.channel == "email"] == [1]
+
+
+def test_the_email_in_its_frame_is_shown_for_the_same_client_of_the_audience(admin: Browser) -> None:
+    a_client(name="Odd One", listings="both")
+    notification = a_notification(email_body="Dear {{ name }}")
+    page = admin.get(to(vips(a_client(name="Ann Inside", listings="both")), notification))
+
+    email, _ = page.context["offers"][0].channels
+
+    assert email.sample.name == "Ann Inside"
+    assert "Ann Inside" in admin.get(email.email_url).content.decode()
+
+
+def test_the_frame_tells_nothing_of_an_audience_to_whoever_may_not_use_any(staff: LogIn) -> None:
+    audience, notification = vips(a_client(listings="both")), a_notification()
+    browser = staff("notifier.view_notification", "notifier.send_broadcast")
+    url = reverse("admin:notifier_notification_email_preview", args=[notification.pk])
+
+    assert browser.get(url).status_code == 200
+    assert browser.get(f"{url}?audience={audience.pk}").status_code == 404
+
+
+def test_the_cap_and_the_segments_are_counted_within_the_audience(admin: Browser, settings: Any) -> None:
+    settings.CAPS = {"email": None, "sms": (1, 7)}
+    inside, over, outside = (a_client(first_name="n" * many, listings="sms") for many in (3, 9, 9))
+    for client in (over, outside):
+        a_delivery(client=client, channel="sms", state="SENT", settled_at=timezone.now() - timedelta(days=1))
+    notification = a_notification(sms_body="x" * 157 + "{{ first_name }}")
+
+    page = admin.get(to(vips(inside, over), notification))
+
+    (offer,) = page.context["offers"]
+    sms = offer.channels[1]
+    assert (sms.over_cap, sms.sends, sms.critical_sends) == (1, 1, 2)
+    assert (offer.segments.total, offer.segments.longest, offer.segments.is_exact) == (1, 1, True)
+    assert (offer.critical_segments.total, offer.critical_segments.is_exact) == (3, True)
+
+
+# --- To the clients of a list -----------------------------------------------------------------------------------------
+def listed(notification: Notification, *, tag: Tag) -> str:
+    """The confirm page, as the page of a filtered list leads to it."""
+    conditions = documents.as_text(Document((Line("tag", "has", tag.pk),)))
+    return f"{confirm_page(notification)}&{urlencode({'audience': 'list', 'conditions': conditions})}"
+
+
+def tagged(*clients: Client) -> Tag:
+    tag = a_tag("VIP")
+    ClientTag.objects.bulk_create(ClientTag(client=client, tag=tag) for client in clients)
+    return tag
+
+
+def test_the_clients_of_a_list_are_counted_listed_and_sent_to(admin: Browser) -> None:
+    inside, _outside = a_client(listings="both"), a_client(listings="both")
+    notification, tag = a_notification(), tagged(inside)
+
+    page = admin.get(listed(notification, tag=tag))
+
+    assert page.context["summary"].total == 2
+    counts = {count.heading: count for count in page.context["offers"][0].channels[0].counts}
+    assert counts[offers.HEADINGS[Standing.NOT_IN_AUDIENCE]].number == 1
+    assert counts[offers.HEADINGS[Standing.NOT_IN_AUDIENCE]].url == ""
+    recipients = admin.get(counts[offers.HEADINGS[Standing.RECIPIENTS]].url).context["cl"].result_list
+    assert [client.pk for client in recipients] == [inside.pk]
+
+    admin.post(listed(notification, tag=tag), send_form_of(page, audience_seen=page.context["choice"].seen))
+
+    assert (made().saved_audience, made().audience_name) == (None, "A filtered list")
+    assert made().audience_text == "All of these hold:\n- Has the tag “VIP”"
+    fanout.expand(broadcast_id=made().pk, now=clock.now())
+    assert set(Delivery.objects.values_list("client", flat=True)) == {inside.pk}
+    with pytest.raises(tags.TagInUse, match="the broadcast"):
+        tags.delete(tag_id=tag.pk)
+
+
+def test_what_was_undone_is_offered_again_to_the_same_list(admin: Browser, superuser: User) -> None:
+    notification, tag = a_notification(), tagged(a_client(listings="both"))
+    columns = freezing.columns_of_list(Document((Line("tag", "has", tag.pk),)), now=clock.now())
+    undone = a_broadcast(**columns, notification=notification, created_by=superuser)
+
+    choice = admin.get(f"{confirm_page(notification)}&undone={undone.pk}").context["choice"]
+
+    assert choice.is_list
+    assert choice.text == undone.audience_text
+
+
+def test_whoever_sees_no_clients_sends_to_no_list(staff: LogIn) -> None:
+    notification, tag = a_notification(), tagged(a_client(listings="both"))
+    browser = staff("notifier.view_notification", "notifier.send_broadcast", "notifier.use_savedaudience")
+
+    page = browser.get(listed(notification, tag=tag), follow=True)
+
+    assert "You don’t have permission to send to the clients of a list." in text_of(page)
+
+
+@pytest.mark.parametrize("conditions", ["", "{", "[]", '{"version": 9}', '{"version":1,"join":"all","parts":[]}'])
+def test_conditions_that_nobody_can_read_are_never_everybody(admin: Browser, conditions: str) -> None:
+    a_client(listings="both")
+    notification = a_notification()
+    asked = f"{confirm_page(notification)}&{urlencode({'audience': 'list', 'conditions': conditions})}"
+
+    page = admin.get(asked)
+    posted = admin.post(
+        confirm_page(notification),
+        send_form_of(admin.get(confirm_page(notification)), audience_seen=conditions or "{}"),
+    )
+
+    assert page.status_code == posted.status_code == 302
+    assert not Broadcast.objects.exists()

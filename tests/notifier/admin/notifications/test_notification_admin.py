@@ -125,7 +125,7 @@ def test_the_page_counts_each_channel_and_each_reason(admin: Browser) -> None:
 
 
 def test_the_page_shows_the_message_as_a_client_will_read_it(admin: Browser) -> None:
-    a_client(name="Ann <b>Example", listings="both")
+    a_client(first_name="Ann", last_name="<b>Example", listings="both")
 
     page = text_of(admin.get(confirm_page(a_notification(subject="For {{ first_name }}", sms_body="Hi {{ name }}"))))
 

@@ -37,7 +37,7 @@ def mailbox(settings: Settings, superuser: User) -> list[Any]:
 
 
 def test_a_test_goes_to_its_writer_and_to_nobody_else(admin: Browser, mailbox: list[Any]) -> None:
-    a_client(name="Ann Example", listings="both")
+    a_client(first_name="Ann", last_name="Example", listings="both")
 
     said = text_of(admin.post(url_of("email"), a_draft(), headers=HTMX))
 
@@ -72,7 +72,7 @@ def test_a_test_sms_goes_to_the_profiles_number(
 
     said = text_of(admin.post(url_of("sms"), a_draft()))
 
-    assert "The test SMS is on its way to +12025550123" in said
+    assert "The test SMS is on its way to +1 202 555 0123" in said
     sent = json.loads((tmp_path / "sms.log").read_text())
     assert (sent["to"], sent["text"]) == ("+12025550123", "Hello Alex Example\nReply STOP to end")
 
@@ -110,7 +110,7 @@ def test_a_suppressed_number_gets_no_test_and_another_channel_still_does(
 
     by_sms, by_mail = (text_of(admin.post(url_of(channel), a_draft())) for channel in ("sms", "email"))
 
-    assert "+12025550123 is suppressed" in by_sms
+    assert "+1 202 555 0123 is suppressed" in by_sms
     assert not (tmp_path / "sms.log").exists()
     assert "is on its way" in by_mail
     assert len(mailbox) == 1

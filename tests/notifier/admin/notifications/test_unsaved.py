@@ -59,6 +59,7 @@ def test_it_is_offered_again_and_restored_as_it_was_typed(admin: Browser) -> Non
     assert offered.context["adminform"].form["subject"].value() == "Homes"
     # Before it is decided on, nothing takes its place.
     assert 'id="kept"' not in text_of(offered)
+    assert "What you type now is not autosaved until you restore or" in text_of(offered)
     form = restored.context["adminform"].form
     assert (form["subject"].value(), form["sms_body"].value()) == ("Houses", "Hello  {{ name")
     assert "These are your unsaved changes from" in text_of(restored)

@@ -29,20 +29,22 @@ def a_table(text: str) -> Table:
 def do(now: datetime) -> Callable[..., dict[str, int]]:
     """`do("name,email\\nAnn,ann@example.com")`: imports it, and returns the counts that are not nought."""
 
-    def run(text: str, *, by: User | None = None, reason: str = "", name: str = "spring.csv") -> dict[str, int]:
-        table, topics = a_table(text), importer.topics()
-        layout = columns.arrange(columns.guess(table.header, topics), topics)
+    def run(
+        text: str, *, by: User | None = None, reason: str = "", name: str = "spring.csv", adds_tags: bool = False
+    ) -> dict[str, int]:
+        table, topics, fields = a_table(text), importer.topics(), importer.fields()
+        layout = columns.arrange(columns.guess(table.header, topics, fields), topics, fields)
         origin = ImportOrigin(name, ConsentChange.Source.IMPORT, by.pk if by else None, reason)
-        with importer.run(table=table, layout=layout, origin=origin, now=now) as done:
+        with importer.run(table=table, layout=layout, origin=origin, now=now, adds_tags=adds_tags) as done:
             return told(done.counts)
 
     return run
 
 
-def plan(text: str, *, shown: int = 100) -> Plan:
-    table, topics = a_table(text), importer.topics()
-    layout = columns.arrange(columns.guess(table.header, topics), topics)
-    return importer.plan(table=table, layout=layout, shown=shown)
+def plan(text: str, *, shown: int = 100, adds_tags: bool = False) -> Plan:
+    table, topics, fields = a_table(text), importer.topics(), importer.fields()
+    layout = columns.arrange(columns.guess(table.header, topics, fields), topics, fields)
+    return importer.plan(table=table, layout=layout, shown=shown, adds_tags=adds_tags)
 
 
 def told(counts: dict[str, int]) -> dict[str, int]:

@@ -30,6 +30,12 @@ def told(sampled: Mapping[str, Sequence[str]], *, region: str | None = None) -> 
         ("Reach on", NUMBERS, "phone"),
         ("Phnoe", NUMBERS, "phone"),
         ("Where", ["Europe/London", "america/new york"], "time_zone"),
+        ("Speaks", ["german", "Français", "es"], "language"),
+        ("Speaks", ["de-AT", "fr_CA.UTF-8"], "language"),
+        # These are countries.
+        ("Where", ["DE", "FR", "ES"], ""),
+        ("Country", ["de", "fr"], ""),
+        ("Speaks", ["Klingon", "Elvish"], ""),
         # Some may be wrong.
         ("Kontakt", [*EMAILS, "bob@"], "email"),
         ("Kontakt", [*EMAILS, "bob@", "?"], ""),
@@ -82,7 +88,7 @@ def test_consent_is_never_told_by_contents(sampled: list[list[str]]) -> None:
 
     found = contents.complete([""] * len(header), header, sampled, region="US")
 
-    assert set(found) <= {"", "email", "phone", "time_zone"}
+    assert set(found) <= {"", "email", "phone", "language", "time_zone"}
     assert all(found.count(meaning) == 1 for meaning in found if meaning)
 
 
@@ -93,3 +99,20 @@ def test_only_the_first_rows_are_looked_at() -> None:
 
     assert [len(cells) for cells in contents.sample(counted)] == [contents.MAX_ROWS, 0]
     assert next(read) == contents.MAX_ROWS
+
+
+_CELLS = st.lists(st.sampled_from([*EMAILS, *NUMBERS, *NAMES, "yes", "no", "", "Europe/London", "german"]), max_size=4)
+_HEADERS = st.sampled_from(
+    [
+        *("Name", "Fisrt name", "First name", "Lats name", "Last name", "Full nmae", "E-mail", "Phone", "Speaks"),
+        *("Listings", "Listings SMS", "Listings e-mail", "Listings both", "Where"),
+    ]
+)
+
+
+@given(st.dictionaries(_HEADERS, _CELLS, min_size=1))
+def test_whatever_is_told_is_accepted_where_a_column_has_an_address(sampled: dict[str, list[str]]) -> None:
+    found = told(sampled)
+
+    if {"email", "phone"} & set(found):
+        columns.arrange(found, SUBJECTS)

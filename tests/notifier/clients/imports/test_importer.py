@@ -1,3 +1,5 @@
+import csv
+import io
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from notifier.audience import standings, topic_counts
 from notifier.audience.standings import Standing
-from notifier.clients import erasure
+from notifier.clients import erasure, export
 from notifier.clients.imports import importer, writing
 from notifier.clients.imports.columns import ConsentColumn
 from notifier.clients.imports.staging import Staging
@@ -499,6 +501,22 @@ def test_a_time_zone_is_taken_over_and_a_blank_cell_leaves_it(do: Do) -> None:
     assert ann.time_zone == "Asia/Tokyo"
 
 
+# --- Languages --------------------------------------------------------------------------------------------------------
+def test_a_language_is_taken_over_however_it_is_called_and_a_blank_cell_leaves_it(do: Do) -> None:
+    do("name,email,Sprache\nAnn,ann@example.com,Deutsch\nBob,bob@example.com,")
+    ann, bob = Client.objects.order_by("name")
+    assert (ann.language, bob.language) == ("de", None)
+
+    assert do("email,language\nann@example.com,French\nbob@example.com,") == {"changed": 1, "unchanged": 1}
+    assert do("email,language\nann@example.com,\nbob@example.com,") == {"unchanged": 2}
+    assert do("email,language\nann@example.com,Klingon\nbob@example.com,ES") == {"changed": 1, "failed": 1}
+
+    assert list(ann.history.order_by("history_id").values_list("language", flat=True)) == ["de", "fr"]
+    ann.refresh_from_db()
+    bob.refresh_from_db()
+    assert (ann.language, bob.language) == ("fr", "es")
+
+
 # --- Two rows of one client -------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "rows",
@@ -756,3 +774,77 @@ def test_a_client_who_changed_since_is_not_opted_out_by_a_rejected_row(do: Do, n
     Client.objects.filter(pk=client.pk).update(email="anna@example.com")
 
     assert found.version != plan("name,email,listings e-mail\nAnn,mailto:ann@example.com,no").version
+
+
+# --- First, last and full names ---------------------------------------------------------------------------------------
+def names_of(client: Client) -> tuple[str, str, str]:
+    client.refresh_from_db()
+    return client.name, client.first_name, client.last_name
+
+
+@pytest.mark.parametrize(
+    ("row", "called"),
+    [
+        (",Ann,Lee", ("Ann Lee", "Ann", "Lee")),
+        ("Cher,,", ("Cher", "", "")),
+        ("Ann Lee,Ann,Lee", ("Ann Lee", "Ann", "Lee")),
+        # Both parts win over what stands beside them.
+        ("Lee (the tall one),Ann,Lee", ("Ann Lee", "Ann", "Lee")),
+        ("Teller,Teller,", ("Teller", "Teller", "")),
+        ("Mrs Fay Moss,Fay,", ("Mrs Fay Moss", "", "")),
+        (",Fay,", ("Fay", "Fay", "")),
+        (",,Moss", ("Moss", "", "Moss")),
+    ],
+)
+def test_a_new_client_gets_the_parts_that_make_the_full_name(do: Do, row: str, called: tuple[str, str, str]) -> None:
+    assert do(f"name,first name,last name,email\n{row},ann@example.com") == {"added": 1}
+
+    client = Client.objects.get()
+    assert names_of(client) == called
+    version = client.history.get()
+    assert (version.name, version.first_name, version.last_name) == called
+
+
+@pytest.mark.parametrize(
+    ("row", "called"),
+    [
+        ("Ann Lee,,", ("Ann Lee", "Ann", "Lee")),
+        (",,", ("Ann Lee", "Ann", "Lee")),
+        (",Anna,", ("Ann Lee", "Ann", "Lee")),
+        ("Moss and Sons,,", ("Moss and Sons", "", "")),
+        (",Ann,Moss", ("Ann Moss", "Ann", "Moss")),
+        (",Ann Lee,Moss", ("Ann Lee Moss", "Ann Lee", "Moss")),
+    ],
+)
+def test_a_client_who_is_there_keeps_the_parts_of_the_same_name(do: Do, row: str, called: tuple[str, str, str]) -> None:
+    client = a_client(first_name="Ann", last_name="Lee", email="ann@example.com")
+
+    counts = do(f"name,first name,last name,email\n{row},ann@example.com")
+
+    assert names_of(client) == called
+    assert counts == ({"unchanged": 1} if called == ("Ann Lee", "Ann", "Lee") else {"changed": 1})
+
+
+def test_parts_that_are_told_apart_otherwise_are_a_change(do: Do) -> None:
+    client = a_client(first_name="Anne", last_name="Marie Lee", email="ann@example.com")
+
+    assert do("first name,last name,email\nAnne Marie,Lee,ann@example.com") == {"changed": 1}
+
+    assert names_of(client) == ("Anne Marie Lee", "Anne Marie", "Lee")
+
+
+def test_an_export_brings_every_name_back_into_an_empty_database(do: Do) -> None:
+    a_client(first_name="Gabriela", last_name="García Márquez")
+    a_client(first_name="Teller")
+    a_client(last_name="=2+2")
+    a_client(name="Moss, Mrs Fay")
+    a_client(first_name="ליאור", last_name="כהן")
+    before = list(Client.objects.order_by("email").values_list("name", "first_name", "last_name", "email"))
+    topics = importer.topics()
+    written = io.StringIO()
+    csv.writer(written).writerows([export.header(topics), *export.rows(Client.objects.all(), topics)])
+    Client.objects.all().delete()
+
+    assert do(written.getvalue()) == {"added": 5}
+
+    assert list(Client.objects.order_by("email").values_list("name", "first_name", "last_name", "email")) == before

@@ -9,9 +9,11 @@ from django.contrib.auth.models import User
 
 from notifier.clients import erasure
 from notifier.clients.imports import proposals, uploads
-from notifier.models import Client, ClientImport, Topic
+from notifier.fields import definitions
+from notifier.fields.definitions import FieldInUse
+from notifier.models import Client, ClientField, ClientImport, Topic
 from tests.notifier.clients.imports.conftest import a_table
-from tests.support.factories import a_client, a_topic, a_user
+from tests.support.factories import a_client, a_field, a_topic, a_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 
@@ -159,3 +161,36 @@ def test_an_erased_client_goes_from_a_file_whichever_country_was_chosen_for_it(n
 
     row.refresh_from_db()
     assert [found.cells[0] for found in uploads.table_of(row).rows()] == ["Bob"]
+
+
+# --- What a remembered column keeps -----------------------------------------------------------------------------------
+def test_a_field_that_a_remembered_column_names_stays_and_is_told_why(now: datetime) -> None:
+    field = a_field(kind="TEXT", key="town", label="Town")
+    imported(now, mapping=CHOSEN | {"Wo": "field:town"}, row="Ann,,,a@example.com")
+    said = "because it is used by the columns of the import “clients"
+
+    with pytest.raises(FieldInUse, match=said):
+        definitions.delete(field_id=field.pk)
+    field.key = "city"
+    with pytest.raises(FieldInUse, match="the columns of the import"):
+        definitions.save(field)
+
+
+def test_a_column_that_a_later_import_has_otherwise_keeps_no_field(now: datetime) -> None:
+    field = a_field(kind="TEXT", key="town", label="Town")
+    imported(now, mapping=CHOSEN | {"Wo": "field:town"}, row="Ann,,,a@example.com")
+    imported(now, mapping=CHOSEN)
+
+    definitions.delete(field_id=field.pk)
+
+    assert not ClientField.objects.exists()
+
+
+def test_a_file_that_is_being_prepared_keeps_a_field(now: datetime) -> None:
+    field = a_field(kind="TEXT", key="town", label="Town")
+    a_field(kind="TEXT", key="town_2", label="Town 2")
+    uploads.set_mapping(pending=upload(now), mapping=CHOSEN | {"Wo": "field:town"}, region="SE")
+
+    with pytest.raises(FieldInUse, match="the columns of the import “clients"):
+        definitions.delete(field_id=field.pk)
+    definitions.delete(field_id=ClientField.objects.get(key="town_2").pk)

@@ -207,7 +207,7 @@ def test_a_message_is_rendered_for_its_client_from_the_frozen_text(now: datetime
     )
     broadcast = a_broadcast(notification=notification, brand={"name": "Acme Homes"})
     a_brand(name="Another")
-    client = a_client(name="Zoë {{ topic }} <b>", listings="both")
+    client = a_client(first_name="Zoë", last_name="{{ topic }} <b>", listings="both")
     mail = a_delivery(broadcast=broadcast, client=client, attempts=3)
     text = a_delivery(broadcast=broadcast, client=client, channel=Channel.SMS)
     notification.email_body = notification.preheader = "edited meanwhile"
@@ -334,3 +334,64 @@ def test_a_window_costs_the_same_few_statements_whatever_its_size(now: datetime)
         return len(queries)
 
     assert statements(*rows[:2]) == statements(*rows[2:])
+
+
+# --- Values that a text needs -----------------------------------------------------------------------------------------
+def needs_a_first_name(*, fallback: bool = False) -> Broadcast:
+    first = '{{ first_name | "there" }}' if fallback else "{{ first_name }}"
+    return a_broadcast(
+        notification=a_notification(subject="Homes", email_body=f"Dear {first},", sms_body=f"Hi {first}")
+    )
+
+
+@pytest.mark.parametrize("channel", Channel)
+def test_whoever_lacks_a_value_without_a_fallback_is_skipped_with_that_reason(now: datetime, channel: Channel) -> None:
+    broadcast = needs_a_first_name()
+    cher, ann = a_client(name="Cher", listings="both"), a_client(first_name="Ann", last_name="Lee", listings="both")
+    rows = [a_delivery(broadcast=broadcast, client=client, channel=channel, due_at=now) for client in (cher, ann)]
+
+    taken = claim(*rows, now=now)
+
+    assert addressed(taken) == [rows[1].pk]
+    after = fresh(rows[0])
+    assert (after.state, after.detail, after.due_at, after.settled_at) == (State.SKIPPED, Reason.NO_VALUE, None, now)
+
+
+@pytest.mark.parametrize("channel", Channel)
+def test_with_a_fallback_everybody_gets_it(now: datetime, channel: Channel) -> None:
+    broadcast = needs_a_first_name(fallback=True)
+    cher, ann = a_client(name="Fay, Mrs", listings="both"), a_client(first_name="Ann", last_name="Lee", listings="both")
+    rows = [a_delivery(broadcast=broadcast, client=client, channel=channel, due_at=now) for client in (cher, ann)]
+
+    first, second = claim(*rows, now=now).messages
+
+    greeting = "Dear {}," if channel == Channel.EMAIL else "Hi {}"
+    assert greeting.format("there") in first.body
+    assert greeting.format("Ann") in second.body
+    assert "Fay" not in first.body + first.html
+
+
+def test_a_subject_or_a_preheader_needs_its_values_by_e_mail_alone(now: datetime) -> None:
+    notification = a_notification(subject="{{ first_name }}", preheader="{{ last_name }}", sms_body="Hi")
+    broadcast = a_broadcast(notification=notification)
+    client = a_client(first_name="Teller", listings="both")
+    mail = a_delivery(broadcast=broadcast, client=client, due_at=now)
+    text = a_delivery(broadcast=broadcast, client=client, channel=Channel.SMS, due_at=now)
+
+    assert claim(mail, now=now).messages == []
+    assert [message.body for message in claim(text, now=now).messages] == ["Hi"]
+
+
+def test_a_first_name_that_was_given_or_taken_since_the_start_counts_as_it_is_at_the_claim(now: datetime) -> None:
+    broadcast = needs_a_first_name()
+    late, gone = a_client(name="Cher", listings="email"), a_client(first_name="Bea", listings="email")
+    rows = [a_delivery(broadcast=broadcast, client=client, due_at=now) for client in (late, gone)]
+    Client.objects.filter(pk=late.pk).update(first_name="Cher", last_name="Sarkisian", name="Cher Sarkisian")
+    # As a process of the release before writes it.
+    Client.objects.filter(pk=gone.pk).update(name="Moss, Mrs Bea")
+
+    (message,) = claim(*rows, now=now).messages
+
+    assert message.delivery_id == rows[0].pk
+    assert "Dear Cher," in message.body
+    assert fresh(rows[1]).detail == Reason.NO_VALUE

@@ -5,6 +5,7 @@ from tests.support.pages.page import Kind, Needs, Page, Picture, Post, View, at
 from tests.support.pages.steps import open_filters
 
 EXPORT: Needs = ("view_client", "export_client")
+CHANGE: Needs = ("view_client", "change_client")
 BOTH = {"ids": "{client},{erased}"}
 #: The form in the place of the profile.
 EDIT = {"edit": "1"}
@@ -50,10 +51,19 @@ PAGES = [
         added={"name": "New", "email": "new@example.com"},
         changed={"name": "Renamed"},
         row_to_delete="spare_client",
-        actions=[*ACTIONS, action("export_selected", "client", EXPORT, leads_to="notifier_client_export")],
+        actions=[
+            *ACTIONS,
+            action("add_to_selected", "client", CHANGE, leads_to="notifier_client_tag"),
+            action("remove_from_selected", "client", CHANGE, leads_to="notifier_client_tag"),
+            action("export_selected", "client", EXPORT, leads_to="notifier_client_export"),
+        ],
         edit_query=EDIT,
         looks={
-            "changelist": (at(query={"state": "active", "q": "zzz"}),),
+            "changelist": (
+                at(query={"state": "active", "q": "zzz"}),
+                at(query={"tag": "{tag}"}),
+                at(query={"f.gone": "any"}),
+            ),
             "change": (at("{erased}"), at("{client}", query=EDIT)),
         },
         pictures={
@@ -82,6 +92,44 @@ PAGES = [
             Picture(name="client-erase", at=at("erase", query={"ids": "{client}"}), docs="erase"),
         ),
         timed=tuple(at(name, query=query) for name in DECISIONS for query in LONG_LISTS),
+    ),
+    Page(
+        name="notifier_client_tag",
+        needs=CHANGE,
+        opens=(
+            at("add", query={"ids": "{client}"}, label="add"),
+            at("add", query={"ids": "{client}", "tag": "{spare_tag}"}, label="add, counted"),
+            at("remove", query={"ids": "{client}", "tag": "{tag}"}, label="remove, counted"),
+        ),
+        looks=(at("remove", query={"ids": "{client}", "tag": "{spare_tag}"}, label="nothing to do"),),
+        posts=(
+            Post(at=at("add", query={"ids": "{client}", "tag": "{spare_tag}"}), label="add", has_form=True),
+            Post(at=at("remove", query={"ids": "{client}", "tag": "{tag}"}), label="remove", has_form=True),
+        ),
+        pictures=(
+            Picture(name="client-tags", at=at("add", query={"ids": "{client}"})),
+            Picture(name="client-tags-add", at=at("add", query={"ids": "{client}", "tag": "{spare_tag}"})),
+        ),
+        timed=tuple(at(name, query={**query, "tag": "{tag}"}) for name in ("add", "remove") for query in LONG_LISTS),
+    ),
+    Page(
+        name="notifier_client_send",
+        needs=("view_client", "send_broadcast", "use_savedaudience", "view_notification"),
+        opens=(at(query={"tag": "{tag}"}),),
+        looks=(at(query={"language": "de"}),),
+        pictures=(Picture(name="client-send", at=at(query={"tag": "{tag}"})),),
+    ),
+    Page(
+        name="notifier_client_save_audience",
+        needs=("view_client", "add_savedaudience"),
+        kind=Kind.REDIRECT,
+        opens=(at(query={"tag": "{tag}"}),),
+    ),
+    Page(
+        name="notifier_client_columns",
+        needs=("view_client",),
+        kind=Kind.ACTION,
+        posts=(Post(data={"column": "tags"}),),
     ),
     Page(
         name="notifier_client_phone",

@@ -72,6 +72,11 @@ PAGES = [
         pictures=(
             Picture(name="confirm", docs="confirm"),
             Picture(name="confirm-later", prepare=choose_a_time, docs="when", docs_from=".last-step"),
+            Picture(
+                name="confirm-audience",
+                at=at(query={"ids": "{spare_notification}", "audience": "{savedaudience}"}),
+                docs="confirm-audience",
+            ),
             Picture(name="confirm-again", at=at(query={"ids": "{notification}"})),
         ),
         timed=(at(query={"ids": "{newest_notification}"}), at(query={"ids": "{five_notifications}"})),
@@ -113,6 +118,14 @@ PAGES = [
         kind=Kind.FRAGMENT,
         opens=(at(query={"reader": "Ann"}),),
         timed=tuple(at(query={"reader": term}) for term in TERMS),
+    ),
+    Page(
+        name="notifier_notification_hard_readers",
+        needs=("view_notification", "view_client"),
+        kind=Kind.FRAME,
+        opens=(at(query={"notification": "{notification}"}),),
+        posts=(Post(needs=(*WRITE, "view_client"), data=DRAFT, answers=True, changes=False),),
+        timed=(at(query={"notification": "{newest_notification}"}),),
     ),
     Page(
         name="notifier_notification_pictures",

@@ -102,7 +102,7 @@ def test_where_all_would_be_skipped_nothing_is_offered(admin: Browser) -> None:
 
     asked = text_of(admin.get(act_url(broadcast, "retry")))
 
-    assert "This can’t be done: all 1 would be skipped: consent withdrawn after the send began (1)." in asked
+    assert "This can’t be done: all 1 would be skipped: consent withdrawn after sending began (1)." in asked
     assert 'id="do-it"' not in asked
 
 

@@ -1,0 +1,1 @@
+"""Saved audiences: their list, and the page on which one is built from conditions."""
