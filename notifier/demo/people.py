@@ -113,7 +113,7 @@ CONSENTS = (
     ChannelConsents(True, True),
     ChannelConsents(False, False),
 )
-REASONS = ("The mailbox doesn’t exist.", "Complained about a message.", "Asked by phone to be left alone.")
+REASONS = ("The address or number doesn’t exist.", "Complained about a message.", "Asked by phone to be left alone.")
 
 
 class Person(NamedTuple):

@@ -53,6 +53,10 @@ class BroadcastQuerySet(models.QuerySet["Broadcast"]):
         """Those that await approval or their time."""
         return self.filter(state__in=Broadcast.BEFORE_START)
 
+    def unended(self) -> "BroadcastQuerySet":
+        """Those that may still send something."""
+        return self.filter(state__in=[*Broadcast.BEFORE_START, Broadcast.State.RUNNING, Broadcast.State.PAUSED])
+
     def to_start(self, now: datetime) -> "BroadcastQuerySet":
         """Scheduled ones whose time has come and that have not expired."""
         return self.filter(state=Broadcast.State.SCHEDULED, scheduled_for__lte=now).unexpired(now)

@@ -50,7 +50,7 @@ class LowercaseEmailField(models.EmailField):
 
 class Topic(models.Model):
     name = models.CharField(max_length=80, unique=True, validators=[validate_one_line])
-    slug = models.SlugField(max_length=80, unique=True)
+    slug = models.SlugField("short name", max_length=80, unique=True)
 
     def __str__(self) -> str:
         return self.name

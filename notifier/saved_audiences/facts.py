@@ -1,4 +1,5 @@
-"""What is known of one client, and which conditions hold for them, in plain Python. It answers *Is this client in it?*
+"""What is known of one client, and which conditions hold for them, in plain Python. It answers
+*Is a client in this audience?*
 
 It reads the same documents as `compiling` and shares no code with it: tests compare the two over thousands of clients.
 """

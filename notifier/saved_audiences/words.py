@@ -48,7 +48,7 @@ MAX_LETTERS = 20_000
 
 def of_document(document: Document, known: Known) -> str:
     """All of it, a line each; conditions of groups are indented."""
-    found = [f"{'All' if document.join == documents.ALL else 'Any'} of these hold:"]
+    found = [f"{'All' if document.join == documents.ALL else 'Any'} of these apply:"]
     for part in document.parts:
         if isinstance(part, Line):
             found.append(f"- {of_line(part, known)}")
@@ -60,8 +60,8 @@ def of_document(document: Document, known: Known) -> str:
 
 def of_group(group: Group) -> str:
     if group.is_negated:
-        return "Not all of these hold:" if group.join == documents.ALL else "None of these hold:"
-    return "All of these hold:" if group.join == documents.ALL else "Any of these hold:"
+        return "Not all of these apply:" if group.join == documents.ALL else "None of these apply:"
+    return "All of these apply:" if group.join == documents.ALL else "Any of these apply:"
 
 
 def of_line(line: Line, known: Known) -> str:

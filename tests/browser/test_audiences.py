@@ -42,7 +42,7 @@ def test_counts_follow_what_is_chosen_and_no_button_acts_by_itself(page: Page, l
     expect(page.locator("#count-0-1")).to_have_text("2 clients")
     page.locator("#id_who").fill(f"#{client.pk}")
     page.locator("#id_who").press("Tab")
-    expect(page.locator("#answer")).to_contain_text("is not in it")
+    expect(page.locator("#answer")).to_contain_text("is not in this audience")
 
     page.locator("#save-it").click()
     page.wait_for_url("**/change/**")

@@ -158,7 +158,7 @@ def test_a_picture_that_is_missing_is_uploaded_and_chosen(page: Page, write: Cal
     other.locator("#id_file").set_input_files({"name": "mill.png", "mimeType": "image/png", "buffer": drawn.getvalue()})
     other.get_by_label("Description").fill("The old mill")
     other.get_by_role("button", name="Save", exact=True).click()
-    expect(other.get_by_text("was added successfully")).to_be_visible()
+    expect(other.get_by_text("has been added")).to_be_visible()
     other.close()
     dialog.get_by_role("button", name="Close").click()
     page.get_by_role("button", name="Picture…").click()

@@ -55,7 +55,7 @@ def test_what_was_typed_comes_back_after_the_window_was_closed(
     expect(page.locator(".field-sms_body #sms-length")).to_contain_text("9 of 160")
     page.get_by_role("button", name="Save", exact=True).click()
 
-    expect(page.get_by_text("was changed successfully")).to_be_visible()
+    expect(page.get_by_text("has been saved")).to_be_visible()
     assert Notification.objects.get().sms_body == "Hello you"
     assert not UnsavedText.objects.exists()
     expect(page.locator("#unsaved")).to_have_count(0)

@@ -245,7 +245,7 @@ def test_a_new_one_begins_from_a_template_whose_gaps_are_named(page: Page, live_
     expect(page.locator("#checks")).not_to_contain_text("[event]")
     page.get_by_role("button", name="Save", exact=True).click()
 
-    expect(page.get_by_text("was added successfully")).to_be_visible()
+    expect(page.get_by_text("has been added")).to_be_visible()
     assert Notification.objects.get().subject == "Reminder: the open day"
 
 
@@ -343,7 +343,7 @@ def test_without_javascript_the_buttons_do_the_same_and_the_draft_stays(
 
     page.get_by_role("button", name="Save", exact=True).click()
     # One stays where one works.
-    page.get_by_text("was changed successfully").wait_for()
+    page.get_by_text("has been saved").wait_for()
     page.wait_for_url("**" + reverse("admin:notifier_notification_change", args=[Notification.objects.get().pk]))
     assert Notification.objects.get().email_body == "Good day **{{ first_name }}**"
 

@@ -114,7 +114,7 @@ def test_saved_edits_are_no_edits_and_one_stays_where_one_works(desk: Callable[[
     page.get_by_label("SMS text:").fill("Saved")
     page.get_by_role("button", name="Save", exact=True).click()
 
-    expect(page.get_by_text("was changed successfully")).to_be_visible()
+    expect(page.get_by_text("has been saved")).to_be_visible()
     assert page.url == path
     leave(page)
     page.wait_for_url("**/admin/")
@@ -131,7 +131,7 @@ def test_a_preview_does_not_come_in_between_a_press_and_its_answer(
     save, phone = page.locator("[name=_save]").element_handle(), page.locator("#screens [value=phone]").element_handle()
     page.evaluate("([save, phone]) => { save.click(); phone.click(); }", [save, phone])
 
-    expect(page.get_by_text("was changed successfully")).to_be_visible()
+    expect(page.get_by_text("has been saved")).to_be_visible()
     assert Notification.objects.get().sms_body == "Saved"
     assert asked == []
 

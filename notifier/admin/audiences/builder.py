@@ -15,12 +15,12 @@ from notifier.saved_audiences.document import BadDocument, Document, Group, Line
 from notifier.saved_audiences.known import Known
 
 #: How a section's conditions are joined; "!" is its opposite. The first section is the audience itself.
-WHOLE = [MenuOption("all", "all of these hold"), MenuOption("any", "any of these holds")]
+WHOLE = [MenuOption("all", "all of these conditions"), MenuOption("any", "any of these conditions")]
 GROUPS = [
-    MenuOption("any", "any of these holds"),
-    MenuOption("all", "all of these hold"),
-    MenuOption("!any", "none of these holds"),
-    MenuOption("!all", "not all of these hold"),
+    MenuOption("any", "any of these conditions"),
+    MenuOption("all", "all of these conditions"),
+    MenuOption("!any", "none of these conditions"),
+    MenuOption("!all", "not all of these conditions"),
 ]
 
 

@@ -4,12 +4,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.db.models import Q
 
 from notifier.admin.broadcasts import email_preview, samples, sending_time
 from notifier.admin.broadcasts.samples import SampleVariant
@@ -326,6 +329,8 @@ class Summary(Totals):
     ignores_quiet_hours: bool = False
     #: By which channels fewer may be sent, as what is sent together uses up the frequency cap: see `_upper_limits`.
     upper_limits: frozenset[Channel] = frozenset()
+    #: How many other broadcasts are under way or scheduled whose messages count towards the same frequency cap.
+    beside: int = 0
     #: The same if it ignored quiet hours and caps; None where that changes nothing, or is nothing that may be chosen.
     if_critical: "Summary | None" = None
 
@@ -400,6 +405,7 @@ def summary(
         stopped=_lines(stopped, sends),
         is_now=is_now,
         upper_limits=upper_limits,
+        beside=_beside(offered, each_channel),
         if_critical=if_critical,
     )
 
@@ -413,6 +419,21 @@ def _upper_limits(each_channel: Sequence[ChannelOffer]) -> frozenset[Channel]:
     # Notifications that go to the same clients have these in common, and are asked about once.
     asked = {id(one.held): (one.held, one.channel) for one in each_channel if one.held and one.sends}
     return frozenset(channel for held, channel in asked.values() if held.may_reach_cap(others=sent[channel] - 1))
+
+
+def _beside(offered: Sequence[Offer], each_channel: Sequence[ChannelOffer]) -> int:
+    """Who gets what from the others first nobody knows, so they are told of and not counted out: one query."""
+    capped = [channel for channel in Channel if settings.CAPS[channel] and _uses(channel, each_channel)]
+    if not capped:
+        return 0
+    own = [offer.notification.pk for offer in offered if isinstance(offer.notification, Broadcast)]
+    has_text = reduce(or_, (~Q(**{f"{channel}_body": ""}) for channel in capped))
+    return Broadcast.objects.unended().filter(has_text).exclude(pk__in=own).count()
+
+
+def _uses(channel: Channel, each_channel: Sequence[ChannelOffer]) -> bool:
+    """Whether the cap may keep back any of its messages."""
+    return any(one.sends and not (one.held and one.held.is_critical) for one in each_channel if one.channel == channel)
 
 
 def _lines(stopped: Stopped, sends: Mapping[Channel, int]) -> list[str]:

@@ -21,7 +21,7 @@ from notifier.runtime import clock
 from notifier.values import currencies
 from notifier.values.base import CHOSEN, FieldKind
 from notifier.values.options import MAX_LABEL_LETTERS, MAX_OPTIONS
-from notifier.wording.badges import badge
+from notifier.wording.badges import BLANK, badge
 
 ONLY_OF_LISTS = "For “One of a list” and “Several of a list”: one per line."
 #: Lines of a longest list, each of a longest label.
@@ -32,7 +32,7 @@ class FieldForm(forms.ModelForm):
     currency = forms.ChoiceField(
         required=False,
         choices=[("", "None"), *((code, code) for code in currencies.CODES)],
-        help_text="Of money alone.",
+        help_text="Only for amounts of money.",
     )
     new_options = forms.CharField(
         required=False, max_length=MAX_TYPED, widget=forms.Textarea(attrs={"rows": 4}), help_text=ONLY_OF_LISTS
@@ -169,7 +169,7 @@ class ClientFieldAdmin(GuardedDeleteAdmin):
 
     @admin.display(description="status")
     def state(self, field: ClientField) -> SafeString:
-        return badge(text="Retired", tone="quiet") if field.retired_at else badge(text="Active", tone="good")
+        return badge(text="Retired", tone="quiet") if field.retired_at else BLANK
 
     # --- Its page ---
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:

@@ -9,7 +9,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.options import IS_POPUP_VAR, IncorrectLookupParameters
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.contrib.admin.utils import get_fields_from_path, quote, unquote
 from django.core.exceptions import BadRequest
@@ -24,7 +24,7 @@ from notifier.admin.lists import saving, search
 from notifier.admin.lists.change_list import BoundedChangeList
 from notifier.admin.lists.paginator import MAX_COUNTED, BoundedPaginator
 from notifier.admin.lists.selection import Rows, Selection
-from notifier.forms import stale_forms
+from notifier.forms import choosing, stale_forms
 from notifier.messages.lines import validate_name, validate_one_line
 from notifier.web.odd_urls import NUL
 from notifier.wording import numbers
@@ -112,6 +112,41 @@ class BackOfficeAdmin(admin.ModelAdmin):
         # After a save one stays where one works, so no button has to say so.
         return super().render_change_form(request, {"show_save_and_continue": False, **context}, *args, **kwargs)
 
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+        """To the row's page, whichever button was pressed but *Save and add another*."""
+        if IS_POPUP_VAR in request.POST:
+            return super().response_add(request, obj, post_url_continue)
+        return self._saved(request, obj, "added") or self.response_post_save_add(request, obj)
+
+    def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        if IS_POPUP_VAR in request.POST:
+            return super().response_change(request, obj)
+        return self._saved(request, obj, "saved") or self.response_post_save_change(request, obj)
+
+    def response_delete(self, request: HttpRequest, obj_display: str, obj_id: Any) -> HttpResponse:
+        if IS_POPUP_VAR in request.POST:
+            return super().response_delete(request, obj_display, obj_id)
+        self.message_user(request, self._said(obj_display, "deleted"), messages.SUCCESS)
+        return redirect(self.page_url("changelist") if self.has_view_or_change_permission(request) else "admin:index")
+
+    def _saved(self, request: HttpRequest, obj: Any, done: str) -> HttpResponse | None:
+        """Says so; the page for another row, where that was asked for."""
+        self.message_user(request, self._said(str(obj), done), messages.SUCCESS)
+        if "_addanother" not in request.POST or not self.has_add_permission(request):
+            return None
+        filters: dict[str, Any] = {"preserved_filters": self.get_preserved_filters(request), "opts": self.opts}
+        return redirect(str(add_preserved_filters(filters, self.page_url("add"))))
+
+    def _said(self, name: str, done: str) -> str:
+        kind = one(self.opts)
+        return f"The {kind} has been {done}." if name.lower() == kind else f"The {kind} “{name}” has been {done}."
+
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
+        # Django's own names it by a primary key.
+        text = f"This {one(self.opts)} doesn’t exist. It may have been deleted."
+        self.message_user(request, text, messages.WARNING)
+        return redirect("admin:index")
+
     def response_post_save_add(self, request: HttpRequest, obj: Any) -> HttpResponseRedirect:
         return self._own_page(request, obj) or super().response_post_save_add(request, obj)
 
@@ -168,6 +203,7 @@ class BackOfficeAdmin(admin.ModelAdmin):
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Text of one line is refused with more of them, also for models that are not ours, such as users."""
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        choosing.name_the_blank(field)
         if isinstance(field, forms.CharField) and isinstance(db_field, CharField):
             # Django's own refuses no more than a NUL, and would say so besides.
             others = [one for one in field.validators if not isinstance(one, ProhibitNullCharactersValidator)]

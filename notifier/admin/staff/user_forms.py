@@ -11,6 +11,7 @@ from django.contrib.auth.forms import (
 )
 from django.utils.html import format_html
 
+from notifier.admin.staff import permission_choices
 from notifier.staff.account import INVALID_EMAIL
 
 LABELS = {
@@ -72,6 +73,13 @@ class UserForm(UserChangeForm):
             email.error_messages["invalid"] = INVALID_EMAIL
         if password := self.fields.get("password"):
             password.help_text, password.widget = "Nobody can see it.", HiddenPassword()
+        permission_choices.offer(self, "user_permissions")
+
+
+class GroupForm(forms.ModelForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        permission_choices.offer(self, "permissions")
 
 
 class AddUserForm(AdminUserCreationForm):

@@ -1,5 +1,6 @@
 """Users and groups. Nobody gives themselves or others more than they may do."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -7,41 +8,24 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as StockGroupAdmin
 from django.contrib.auth.admin import UserAdmin as StockUserAdmin
-from django.contrib.auth.models import Group, Permission, User
+from django.contrib.auth.models import Group, User
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from notifier.admin.lists.base import BackOfficeAdmin
-from notifier.admin.staff.user_forms import LABELS, AddUserForm, SetPasswordForm, UserForm
+from notifier.admin.staff import permission_choices
+from notifier.admin.staff.user_forms import LABELS, AddUserForm, GroupForm, SetPasswordForm, UserForm
 from notifier.forms.phone_fields import PhoneField
 from notifier.forms.stale_forms import SeenField, StaleModelForm
 from notifier.models import Profile, typed_phones
 from notifier.staff import groups, timezones
 from notifier.wording.badges import BLANK, badge
-from notifier.wording.model_names import NOTHING, one
+from notifier.wording.model_names import NOTHING
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
-
-
-def without_apps(field: Any, db_field: Any) -> Any:
-    """Labels permissions by what they allow, without the app that they come from."""
-    if field and db_field.remote_field.model is Permission:
-        field.label_from_instance = what_it_allows
-    return field
-
-
-def what_it_allows(permission: Permission) -> str:
-    """In the words that the pages use now: a permission's own name is from when it was created, and never updated."""
-    model = permission.content_type.model_class()
-    if model is None:
-        return permission.name
-    action, _, name = permission.codename.partition("_")
-    if action in model._meta.default_permissions and name == model._meta.model_name:
-        return f"Can {action} {one(model._meta)}"
-    return str(dict(model._meta.permissions).get(permission.codename, permission.name))
 
 
 def named(field_name: str) -> type[admin.BooleanFieldListFilter]:
@@ -119,8 +103,17 @@ class UserAdmin(BackOfficeAdmin, StockUserAdmin):
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         # Ticks instead of the stock pair of lists, which nobody can use who does not see it.
         kwargs["widget"] = forms.CheckboxSelectMultiple
-        field = super().formfield_for_manytomany(db_field, request, **kwargs)
-        return without_apps(field, db_field)
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        if _may_do_everything(request):
+            return fieldsets
+        return [(name, options | {"fields": _to_read(options["fields"])}) for name, options in fieldsets]
+
+    @admin.display(description="permissions")
+    def permissions_in_words(self, user: User) -> SafeString | str:
+        return permission_choices.listed(user.user_permissions.select_related("content_type"))
 
     @admin.display(description="name")
     def full_name(self, user: User) -> str:
@@ -155,7 +148,7 @@ class UserAdmin(BackOfficeAdmin, StockUserAdmin):
             return fields
         # To let somebody in again who was shut out is for superusers, as to give them a right is.
         back_in = ("is_active",) if obj is not None and not obj.is_active else ()
-        return (*fields, "is_superuser", "groups", "user_permissions", *back_in)
+        return (*fields, "is_superuser", "groups", _IN_WORDS, *back_in)
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return self._may_touch(request, obj) and super().has_change_permission(request, obj)
@@ -175,10 +168,18 @@ class GroupAdmin(BackOfficeAdmin, StockGroupAdmin):
     list_display = ("name", "members")
     sortable_by = ("name",)
     filter_horizontal = ()
+    form = GroupForm
+
+    def get_fields(self, request: HttpRequest, obj: Group | None = None) -> Any:
+        fields = super().get_fields(request, obj)
+        return fields if _may_do_everything(request) else _to_read(fields)
+
+    @admin.display(description="permissions")
+    def permissions_in_words(self, group: Group) -> SafeString | str:
+        return permission_choices.listed(group.permissions.select_related("content_type"))
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any) -> Any:
-        field = super().formfield_for_manytomany(db_field, request, widget=forms.CheckboxSelectMultiple, **kwargs)
-        return without_apps(field, db_field)
+        return super().formfield_for_manytomany(db_field, request, widget=forms.CheckboxSelectMultiple, **kwargs)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
         groups: QuerySet[Group] = super().get_queryset(request)
@@ -197,6 +198,14 @@ class GroupAdmin(BackOfficeAdmin, StockGroupAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
         return _may_do_everything(request) and super().has_delete_permission(request, obj)
+
+
+#: What stands for permissions where they are only read.
+_IN_WORDS = "permissions_in_words"
+
+
+def _to_read(fields: Sequence[Any]) -> list[Any]:
+    return [_IN_WORDS if name in ("permissions", "user_permissions") else name for name in fields]
 
 
 def _may_do_everything(request: HttpRequest) -> bool:

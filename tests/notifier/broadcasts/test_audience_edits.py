@@ -65,7 +65,7 @@ def test_a_broadcast_keeps_the_conditions_and_how_they_read(audience: SavedAudie
     made = ask(audience, now)
 
     assert documents.parse(made.audience_document) == documents.parse(audience.document)
-    assert made.audience_text == "All of these hold:\n- Has the tag “VIP”"
+    assert made.audience_text == "All of these apply:\n- Has the tag “VIP”"
     assert (made.audience_name, made.saved_audience) == ("Best", audience)
 
 
@@ -80,7 +80,7 @@ def test_what_has_begun_keeps_its_conditions_and_what_waits_takes_the_new_ones(
     begun.refresh_from_db()
     waits.refresh_from_db()
     assert (begun.audience_text, begun.state) == (before, State.RUNNING)
-    assert waits.audience_text == "All of these hold:\n- Time zone has a value"
+    assert waits.audience_text == "All of these apply:\n- Time zone has a value"
     assert (waits.state, waits.audience_of) == (State.SCHEDULED, seen(audience).updated_at)
 
 
@@ -196,7 +196,7 @@ def test_what_waits_reads_as_a_tag_is_called_now_and_what_began_as_it_was_called
     tags.rename(tag=vip, name="Platinum", now=now + 2 * HOUR)
     made.refresh_from_db()
 
-    assert waiting == "All of these hold:\n- Has the tag “Gold”"
+    assert waiting == "All of these apply:\n- Has the tag “Gold”"
     assert freezing.text_of(made) == waiting
 
 

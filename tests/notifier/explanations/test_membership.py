@@ -106,7 +106,7 @@ def test_a_group_is_answered_with_each_of_its_conditions(now: datetime) -> None:
 
     assert found is not None
     assert found.answers == [
-        ("None of these hold:", False),
+        ("None of these apply:", False),
         ("Has the tag “VIP”", False),
         ("Time zone has a value", True),
     ]

@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from notifier.staff import groups
+from notifier.staff import groups, permission_words
 
 PROJECT = Path(__file__).resolve().parents[3]
 ROW = re.compile(r"^\| `([a-z]+\.[a-z_]+)` \| ([^|]+) \|(.+)\|$", re.MULTILINE)
@@ -62,6 +62,13 @@ def test_the_documented_matrix_is_the_one_of_the_code() -> None:
     in_code = {name: [g for g in groups.GROUPS if g in given] for name, given in groups.RIGHTS.items()}
 
     assert documented() == in_code
+
+
+def test_the_documented_words_are_those_of_the_pages() -> None:
+    text = (PROJECT / "docs/rights.md").read_text()
+
+    assert {name: words for name, words, _ in ROW.findall(text)} == permission_words.WORDS
+    assert set(permission_words.WORDS) == set(groups.RIGHTS)
 
 
 def test_the_matrix_has_its_columns_in_the_order_of_the_code() -> None:
@@ -115,7 +122,7 @@ def test_no_module_writes_a_permission_by_hand() -> None:
     found = {
         (path.name, text)
         for path in modules
-        if path != Path(groups.__file__)
+        if path not in (Path(groups.__file__), Path(permission_words.__file__))
         for text in re.findall(r"""["']([a-z]+\.[a-z_]+)["']""", path.read_text())
         if text in groups.RIGHTS
     }

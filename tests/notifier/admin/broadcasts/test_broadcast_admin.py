@@ -142,6 +142,19 @@ def test_a_rejected_follow_up_counts_those_whom_it_would_go_to(admin: Browser) -
     assert "1 e-mail, if it were sent now" in text_of(admin.get(page_of(rejected)))
 
 
+def test_a_rejected_broadcast_that_was_resubmitted_promises_no_messages(admin: Browser) -> None:
+    a_client(listings="email")
+    ended: dict[str, Any] = {"state": State.REJECTED, "finished_at": timezone.now(), "started_at": None}
+    rejected = a_broadcast(**ended)
+    assert "if it were sent now" in text_of(admin.get(page_of(rejected)))
+
+    a_broadcast(notification=rejected.notification, state=State.AWAITING_APPROVAL, started_at=None)
+
+    text = " ".join(text_of(admin.get(page_of(rejected))).split())
+    assert "if it were sent now" not in text
+    assert "none: it was rejected" in text
+
+
 @pytest.mark.parametrize(
     ("fields", "shown"),
     [

@@ -146,6 +146,25 @@ def test_of_several_that_leave_each_others_cap_alone_the_number_is_what_happens(
     assert [happens(one)["email"] for one in Broadcast.objects.order_by("-pk")[:2]] == [1, 1]
 
 
+def test_other_broadcasts_that_count_towards_the_cap_are_told_of_and_none_where_there_is_no_cap(
+    admin: Browser, settings: Settings
+) -> None:
+    settings.CAPS = {"email": (2, 7), "sms": None}
+    a_client(listings="email")
+    notification = a_notification(sms_body="")
+    a_broadcast(state=State.FINISHED, finished_at=timezone.now())
+    assert 'id="beside"' not in text_of(admin.get(confirm_page(notification)))
+
+    for state in (State.RUNNING, State.PAUSED):
+        a_broadcast(state=state)
+    a_broadcast(state=State.SCHEDULED, started_at=None, notification=a_notification(email_body="", sms_body="Hi"))
+
+    text = " ".join(strip_tags(text_of(admin.get(confirm_page(notification)))).split())
+    assert "2 other broadcasts are being sent or scheduled. What they send counts towards the frequency cap too" in text
+    settings.CAPS = {"email": None, "sms": (2, 7)}
+    assert 'id="beside"' not in text_of(admin.get(confirm_page(notification)))
+
+
 def test_segments_are_an_upper_limit_where_sms_are(admin: Browser, settings: Settings) -> None:
     a_client(listings="sms")
     pair = [a_notification(), a_notification()]
@@ -157,7 +176,7 @@ def test_segments_are_an_upper_limit_where_sms_are(admin: Browser, settings: Set
     text = " ".join(strip_tags(text_of(admin.get(url))).split())
     assert "SMS segments Up to 2 at most 1 per SMS" in text
     # Of a critical one, which the cap doesn't hold back, the number is exact.
-    assert text.count("exact for") == 1
+    assert text.count("counted exactly") == 1
 
 
 def test_more_notifications_than_the_cap_allows_are_an_upper_limit_for_everybody(
@@ -493,7 +512,7 @@ def test_segments_are_of_those_who_will_get_it(admin: Browser, settings: Setting
     page = admin.get(confirm_page(notification))
 
     segments = text_in(page, "segments")
-    assert segments.startswith("2 exact for what is on record now; at most 1 per SMS")
+    assert segments.startswith("2 counted exactly; at most 1 per SMS")
     with patch.object(value_shapes, "MAX_SHAPES", 1):
         sampled = text_in(admin.get(confirm_page(notification)), "segments")
     assert sampled.startswith("About 2 estimated from 1 of these SMS; the longest has 1 segment")

@@ -1,5 +1,6 @@
 """What all lists and forms have in common: by which columns an address may filter, and where a save leads."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -145,3 +146,41 @@ def test_who_may_only_add_is_not_sent_to_a_page_that_they_may_not_open(staff: Lo
     added = browser.post(reverse("admin:notifier_topic_add"), {"name": "New", "slug": "new", "_save": "Save"})
 
     assert added["Location"] == reverse("admin:index")
+
+
+def said(browser: Browser) -> str:
+    page = browser.get(reverse("admin:index")).content.decode()
+    return " ".join(re.findall(r'<li class="(?:success|warning)">\s*(.*?)\s*</li>', page, re.DOTALL))
+
+
+def test_what_was_saved_is_told_in_the_words_of_the_product(admin: Browser) -> None:
+    add = reverse("admin:notifier_topic_add")
+    another = admin.post(add, {"name": "New", "slug": "new", "_addanother": "1"})
+    assert another["Location"] == add
+    assert said(admin) == "The topic “New” has been added."
+
+    topic = Topic.objects.get(slug="new")
+    page = reverse("admin:notifier_topic_change", args=[topic.pk])
+    seen = admin.get(page).context["adminform"].form.initial["seen"]
+    admin.post(page, {"name": "Newer", "slug": "new", "seen": seen})
+    assert said(admin) == "The topic “Newer” has been saved."
+
+    delete = reverse("admin:notifier_topic_delete", args=[topic.pk])
+    gone = admin.post(delete, {"post": "yes", "seen": admin.get(delete).context["seen"]})
+    assert gone["Location"] == reverse("admin:notifier_topic_changelist")
+    assert said(admin) == "The topic “Newer” has been deleted."
+
+
+def test_a_row_that_is_not_there_is_not_named_by_its_key(admin: Browser) -> None:
+    admin.get(reverse("admin:notifier_topic_change", args=[999999]))
+
+    assert said(admin) == "This topic doesn’t exist. It may have been deleted."
+
+
+def test_staff_read_of_a_topic_s_short_name_and_no_menu_begins_with_dashes(admin: Browser) -> None:
+    assert "Short name" in admin.get(reverse("admin:notifier_topic_add")).content.decode()
+    assert "Slug" not in admin.get(reverse("admin:notifier_topic_changelist")).content.decode()
+    for name in ("notifier_notification_add", "notifier_clientfield_add", "notifier_suppression_add"):
+        page = admin.get(reverse(f"admin:{name}")).content.decode()
+        assert ">Choose…</option>" in page, name
+        assert "-----</option>" not in page, name

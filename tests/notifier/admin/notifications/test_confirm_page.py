@@ -219,7 +219,7 @@ def test_the_page_tells_how_long_it_takes_and_what_it_costs(admin: Browser) -> N
     assert "About 2 minutes" in page
     assert "10 e-mails, 0.02 SMS per second" in page
     assert '<strong id="total">4</strong> <span class="quiet">2 e-mails and 2 SMS</span>' in page
-    assert '<strong>3</strong> <span class="quiet">exact for what is on record now; at most 2' in page
+    assert '<strong>3</strong> <span class="quiet">counted exactly; at most 2' in page
 
 
 def test_an_estimate_is_said_to_be_one(admin: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -831,7 +831,7 @@ def test_the_clients_of_a_list_are_counted_listed_and_sent_to(admin: Browser) ->
     admin.post(listed(notification, tag=tag), send_form_of(page, audience_seen=page.context["choice"].seen))
 
     assert (made().saved_audience, made().audience_name) == (None, "A filtered list")
-    assert made().audience_text == "All of these hold:\n- Has the tag “VIP”"
+    assert made().audience_text == "All of these apply:\n- Has the tag “VIP”"
     fanout.expand(broadcast_id=made().pk, now=clock.now())
     assert set(Delivery.objects.values_list("client", flat=True)) == {inside.pk}
     with pytest.raises(tags.TagInUse, match="the broadcast"):

@@ -1,5 +1,6 @@
 """The pages of users and groups."""
 
+import html
 import re
 from datetime import UTC, datetime
 
@@ -8,28 +9,57 @@ from axes.models import AccessLog
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client as Browser
 from django.urls import reverse
+from django.utils.text import capfirst
 
-from notifier.admin.staff.users import what_it_allows
+from notifier.admin.staff.permission_choices import what_it_allows
+from notifier.staff.permission_words import SECTIONS, WORDS
 from tests.notifier.admin.conftest import LogIn
 from tests.support.factories import a_notification, a_user
 
 
-def test_permissions_are_named_in_the_words_of_the_pages(admin: Browser) -> None:
+def test_the_page_of_a_group_offers_what_a_page_asks_for_in_words_and_by_section(admin: Browser) -> None:
     page = admin.get(reverse("admin:auth_group_add")).content.decode()
 
-    for words in (
-        "Can view message",
-        "Can export messages, with addresses",
-        "Can delete failed log-in",
-        "Can change SMS reply",
+    offered = [words.strip() for words in re.findall(r'name="permissions"[^>]*>([^<]*)</label>', page)]
+    assert sorted(offered) == sorted(capfirst(html.escape(words)) for words in WORDS.values())
+    assert re.findall(r"<div>\s*<label>([^<]*)</label>", page) == list(SECTIONS)
+    assert not re.findall("Can [^<]*|content type|historical|django", text_of(page))
+
+
+def test_a_permission_that_no_page_asks_for_is_kept_by_who_has_it(admin: Browser) -> None:
+    session = Permission.objects.get(codename="add_session")
+    group = Group.objects.create(name="Ours")
+    group.permissions.add(session)
+    page = reverse("admin:auth_group_change", args=[group.pk])
+
+    shown = admin.get(page)
+    form = shown.context["adminform"].form
+    admin.post(page, {"name": "Ours too", "seen": form.initial["seen"], "permissions": [session.pk]})
+
+    assert "Can add session" in shown.content.decode()
+    assert list(Group.objects.get(name="Ours too").permissions.all()) == [session]
+
+
+def test_whoever_only_reads_a_group_or_a_user_reads_the_permissions_in_words(staff: LogIn) -> None:
+    group, ben = Group.objects.create(name="Ours"), a_user(username="ben")
+    for row in (group.permissions, ben.user_permissions):
+        row.add(Permission.objects.get(codename="erase_client"))
+    reader = staff("auth.view_user", "auth.view_group")
+
+    for address in (
+        reverse("admin:auth_group_change", args=[group.pk]),
+        reverse("admin:auth_user_change", args=[ben.pk]),
     ):
-        assert words in page
-    assert not [words for words in re.findall("Can [^<]*", page) if "deliver" in words]
+        page = reader.get(address).content.decode()
+
+        assert "<h3>Clients and consent</h3><ul><li>Erase clients’ personal data</li></ul>" in page
+        assert "Can erase" not in page
+        assert "notifier |" not in page
 
 
 @pytest.mark.django_db
 def test_a_permission_of_a_model_that_is_gone_keeps_its_name() -> None:
-    permission = Permission.objects.select_related("content_type")[0]
+    permission = Permission.objects.select_related("content_type").get(codename="add_session")
     permission.content_type.model = "gone"
     permission.name = "Can do what is no more"
 
