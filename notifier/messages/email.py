@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
+from math import ceil
 from typing import Any
 
 from django.template.loader import render_to_string
@@ -167,7 +168,8 @@ def size_warning(html: str) -> str:
     if (size := size_of(html)) <= GMAIL_SHOWS:
         return ""
     return (
-        f"The e-mail has {size / 1000:,.0f} kB of HTML, and Gmail cuts it off after {GMAIL_SHOWS // 1000} kB: clients "
+        # Rounded up: "102 kB, after 102 kB" would explain nothing.
+        f"The e-mail has {ceil(size / 1000):,} kB, and Gmail cuts it off after {GMAIL_SHOWS // 1000} kB: clients "
         "would not see its end, where they can unsubscribe. Shorten the text."
     )
 

@@ -1,6 +1,7 @@
 """How the back office writes numbers, durations and states."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -50,6 +51,24 @@ class Breadcrumb:
 def thousands(number: float) -> str:
     """1234567 → 1,234,567"""
     return f"{number:,.0f}"
+
+
+#: What Django calls rows that go with a deleted one, and nobody who works here.
+_RELATED = {
+    "client tags": "tags",
+    "client values": "fields",
+    "log entries": "edits in the history",
+    "group-permission relationships": "permissions",
+    "user-permission relationships": "permissions",
+    "user-group relationships": "groups",
+}
+
+
+@register.filter
+def deleted_too(model_count: Iterable[tuple[str, int]], opts: "Options[Any]") -> str:
+    """What is deleted with a row: "preferences (2), tags (1)"; empty for nothing."""
+    others = [(str(name), number) for name, number in model_count if str(name) != str(opts.verbose_name_plural)]
+    return ", ".join(f"{_RELATED.get(name.lower(), name)} ({number:,})" for name, number in others)
 
 
 @register.filter

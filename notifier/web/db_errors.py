@@ -62,7 +62,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
         request,
         status=HTTPStatus.INTERNAL_SERVER_ERROR,
         title="Something went wrong",
-        reason="We couldn’t show this page because of a problem on our side. The server’s log has the details.",
+        reason="We couldn’t show this page because of a problem on our side. If it happens again, tell your "
+        "administrator: the server’s log has the details.",
     )
 
 

@@ -236,7 +236,7 @@ def test_what_a_delivery_has_not_got_is_a_dash(admin: Browser) -> None:
 def test_a_permission_is_called_by_what_it_allows(admin: Browser) -> None:
     for page in (url("auth_group", "add"), url("auth_user", "change", a_user().pk)):
         text = admin.get(page).content.decode()
-        assert "Can send a notification to its audience" in text
+        assert "Send broadcasts" in text
         assert "Notifier | " not in text
 
 
@@ -247,7 +247,7 @@ def test_deleting_asks_with_the_name_and_what_goes_with_it(admin: Browser) -> No
     text = " ".join(admin.get(page).content.decode().split())
 
     assert "<h1> Delete Ann &lt;Example&gt;? </h1>" in text
-    assert "Preference: Ann &lt;Example&gt; · " in text
+    assert "With it: preferences (1)" in text
     assert "Delete the client</button>" in text
     assert f'href="{url("notifier_client", "change", client.pk)}">Back</a>' in text
     agree_to(admin, page)

@@ -13,10 +13,10 @@ from django.test import RequestFactory
 from django.urls import reverse
 
 import notifier.admin.registry  # noqa: F401
-from notifier.models import ClientImport, Topic
+from notifier.models import ClientImport, ClientTag, Tag, Topic
 from tests.notifier.admin.conftest import LogIn
 from tests.support.datasets.one_of_each import MAKE, an_import
-from tests.support.factories import a_broadcast, a_topic, a_user
+from tests.support.factories import a_broadcast, a_client, a_topic, a_user
 from tests.support.forms import agree_to
 
 pytestmark = pytest.mark.both_engines
@@ -184,3 +184,13 @@ def test_staff_read_of_a_topic_s_short_name_and_no_menu_begins_with_dashes(admin
         page = admin.get(reverse(f"admin:{name}")).content.decode()
         assert ">Choose…</option>" in page, name
         assert "-----</option>" not in page, name
+
+
+def test_what_goes_with_a_deleted_client_is_told_in_numbers_and_not_by_keys(admin: Browser) -> None:
+    client = a_client(listings="email")
+    ClientTag.objects.create(client=client, tag=Tag.objects.create(name="VIP"))
+
+    page = admin.get(reverse("admin:notifier_client_delete", args=[client.pk])).content.decode()
+
+    assert "With it: preferences (1), tags (1)" in page or "With it: tags (1), preferences (1)" in page
+    assert "client tag" not in page.lower()

@@ -64,7 +64,7 @@ def test_the_page_warns_of_an_e_mail_that_gmail_would_cut_off(admin: Browser) ->
     a_client(listings="both")
     long, short = a_notification(email_body="Hello\n\n" * 2_500), a_notification()
 
-    assert "kB of HTML, and Gmail cuts it off after 102 kB" in text_of(admin.get(confirm_page(long)))
+    assert "kB, and Gmail cuts it off after 102 kB" in text_of(admin.get(confirm_page(long)))
     assert "Gmail" not in text_of(admin.get(confirm_page(short)))
 
 
