@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
+from notifier.admin import unsent_forms
 from notifier.web import error_pages
 
 logger = logging.getLogger(__name__)
@@ -33,11 +34,16 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Django's CSRF_FAILURE_VIEW. Its own reason is for the log: it says nothing that somebody could act on."""
+    if answer := unsent_forms.answer(request):
+        return answer
     words = (
         f"{NOTHING_CHANGED} You have probably logged in or out since you opened the page, perhaps in another tab. "
         "Go back, reload the page and try again. If that doesn’t help, allow cookies for this site."
     )
-    return _page(request, HTTPStatus.FORBIDDEN, "This page was out of date", words)
+    answer = _page(request, HTTPStatus.FORBIDDEN, "This page was out of date", words)
+    # For logged_out.js, which then asks for the token of the log-in that there is.
+    answer["Form-Token"] = "outdated"
+    return answer
 
 
 def not_allowed(request: HttpRequest, refusal: HttpResponse) -> HttpResponse:

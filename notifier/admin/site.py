@@ -20,7 +20,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.text import capfirst
 from django_htmx.http import HttpResponseClientRedirect
 
-from notifier.admin import error_pages, overview
+from notifier.admin import error_pages, overview, unsent_forms
 from notifier.models.brands import ONLY
 from notifier.overview import menu_numbers
 from notifier.runtime import clock, this_machine
@@ -130,6 +130,8 @@ class NotifierAdminSite(AdminSite):
             if request.htmx and not self.has_permission(request):
                 # A plain redirect htmx would follow, and put the login page into the middle of the old one.
                 return HttpResponseClientRedirect(self._login_url(request))
+            if request.user.is_anonymous and (unsent := unsent_forms.answer(request)):
+                return unsent
             response: HttpResponse = guarded(request, *args, **kwargs)
             if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
                 response = error_pages.not_allowed(request, response)

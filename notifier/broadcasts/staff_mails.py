@@ -5,13 +5,14 @@ a mail server or fails with it, and no mail is lost: one that could not be sent 
 """
 
 import logging
+import smtplib
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.mail import EmailMessage
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from notifier.broadcasts import approvers, rejections
@@ -56,7 +57,8 @@ def _write(broadcast_id: int, people: Iterable[User], what: StaffMail.What, due_
     if not settings.STAFF_MAILS:
         return
     # What has not gone out by now is old news.
-    StaffMail.objects.filter(broadcast_id=broadcast_id, due_at__isnull=False).update(due_at=None)
+    earlier = StaffMail.objects.filter(broadcast_id=broadcast_id)
+    earlier.filter(Q(due_at__isnull=False) | Q(failed_at__isnull=False)).update(due_at=None, failed_at=None, error="")
     told = [user for user in people if user.email]
     StaffMail.objects.bulk_create(
         StaffMail(broadcast_id=broadcast_id, to=user, what=what, due_at=due_at) for user in told
@@ -84,6 +86,18 @@ def send_due(*, now: datetime, goes_on: Callable[[], bool] = lambda: True) -> in
     return sent
 
 
+# --- Not sent ---------------------------------------------------------------------------------------------------------
+def unsent() -> QuerySet[StaffMail]:
+    """Those that could not be sent, and are tried again or were given up; the last failure first."""
+    return StaffMail.objects.filter(failed_at__isnull=False).order_by("-failed_at", "-pk")
+
+
+def unsent_of(*, broadcast: Broadcast) -> list[StaffMail]:
+    """Those that are still news."""
+    found = unsent().filter(broadcast=broadcast).select_related("to")[:MAX_TOLD]
+    return [mail for mail in found if _still_matters(mail, broadcast)]
+
+
 def _take(mail: StaffMail, now: datetime) -> bool:
     """Whether it is this process that sends it."""
     mine = StaffMail.objects.filter(pk=mail.pk, due_at=mail.due_at)
@@ -92,8 +106,8 @@ def _take(mail: StaffMail, now: datetime) -> bool:
 
 
 def _send(mail: StaffMail, now: datetime) -> int:
-    if not _still_matters(mail):
-        _settle(mail, None)
+    if not _still_matters(mail, mail.broadcast):
+        _settle(mail)
         return 0
     try:
         with timezone.override(zone_of(mail.to)):
@@ -102,13 +116,13 @@ def _send(mail: StaffMail, now: datetime) -> int:
     except Exception as error:  # noqa: BLE001  (each backend has errors of its own)
         _failed(mail, error, now)
         return 0
-    _settle(mail, None)
+    _settle(mail)
     return 1
 
 
-def _still_matters(mail: StaffMail) -> bool:
+def _still_matters(mail: StaffMail, broadcast: Broadcast) -> bool:
     """Whether it would not be old news: of what was asked, decided or changed, and to whom."""
-    state = mail.broadcast.state
+    state = broadcast.state
     match mail.what:
         case What.TO_APPROVE:
             is_news = state == State.AWAITING_APPROVAL
@@ -123,15 +137,38 @@ def _failed(mail: StaffMail, error: Exception, now: datetime) -> None:
     # Only the name: the text of an error may hold the address.
     if mail.attempts >= MAX_ATTEMPTS:
         logger.error("Mail %d to staff was given up after %d tries: %s", mail.pk, mail.attempts, type(error).__name__)
-        _settle(mail, None)
+        _note(mail, error, now, due_at=None)
         return
     wait = min(FIRST_WAIT * 2 ** (mail.attempts - 1), LONGEST_WAIT)
     logger.error("Mail %d to staff could not be sent, and is tried again: %s", mail.pk, type(error).__name__)
-    _settle(mail, now + wait)
+    _note(mail, error, now, due_at=now + wait)
 
 
-def _settle(mail: StaffMail, due_at: datetime | None) -> None:
-    StaffMail.objects.filter(pk=mail.pk).update(due_at=due_at)
+def _note(mail: StaffMail, error: Exception, now: datetime, *, due_at: datetime | None) -> None:
+    StaffMail.objects.filter(pk=mail.pk).update(due_at=due_at, failed_at=now, error=_why(error))
+
+
+def _why(error: Exception) -> str:
+    """For staff: what the server itself said may hold an address."""
+    match error:
+        case smtplib.SMTPAuthenticationError():
+            return "the mail server refused the username or password"
+        case smtplib.SMTPRecipientsRefused():
+            return "the mail server refused the address"
+        case smtplib.SMTPSenderRefused():
+            return "the mail server refused the sender"
+        case smtplib.SMTPConnectError() | smtplib.SMTPServerDisconnected():
+            return "the mail server can’t be reached"
+        case smtplib.SMTPException():  # each of them is an OSError, too
+            return "the mail server refused it"
+        case OSError():
+            return "the mail server can’t be reached"
+    return "an error that the dispatcher’s log names"
+
+
+def _settle(mail: StaffMail) -> None:
+    """Sent, or old news."""
+    StaffMail.objects.filter(pk=mail.pk).update(due_at=None, failed_at=None, error="")
 
 
 # --- What they say ----------------------------------------------------------------------------------------------------

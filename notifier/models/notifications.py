@@ -182,6 +182,8 @@ class UnsavedText(models.Model):
     notification = models.ForeignKey(
         Notification, null=True, on_delete=models.DO_NOTHING, related_name="+", db_constraint=False
     )
+    #: Of the form that it was typed into: each has a name of its own, so that two tabs take nothing from each other.
+    form = models.CharField(max_length=32, default="", db_default="")
     #: As the form posted it; no topic of that id may be there any more.
     topic = models.CharField(max_length=20)
     subject = models.TextField()
@@ -198,12 +200,12 @@ class UnsavedText(models.Model):
         default_permissions = ()
         constraints = [
             models.UniqueConstraint(
-                fields=("user", "notification"),
+                fields=("user", "notification", "form"),
                 condition=Q(notification__isnull=False),
-                name="unsaved_text_of_a_notification",
+                name="unsaved_text_of_a_form",
             ),
             models.UniqueConstraint(
-                fields=("user",), condition=Q(notification__isnull=True), name="unsaved_text_of_a_new_one"
+                fields=("user", "form"), condition=Q(notification__isnull=True), name="unsaved_text_of_a_new_form"
             ),
         ]
 

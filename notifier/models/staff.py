@@ -41,10 +41,16 @@ class StaffMail(models.Model):
     #: When it is to be sent, or tried again; NULL once it was sent or given up.
     due_at = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
+    #: When it could not be sent at the last try, and why in a few words; NULL once it was sent or is old news.
+    failed_at = models.DateTimeField(null=True)
+    error = models.CharField(max_length=80, default="", db_default="")
 
     class Meta:
         default_permissions = ()
-        indexes = [models.Index(name="staffmail_due", fields=["due_at"], condition=Q(due_at__isnull=False))]
+        indexes = [
+            models.Index(name="staffmail_due", fields=["due_at"], condition=Q(due_at__isnull=False)),
+            models.Index(name="staffmail_failed", fields=["failed_at"], condition=Q(failed_at__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return f"mail {self.pk} about broadcast {self.broadcast_id}"

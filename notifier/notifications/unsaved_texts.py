@@ -5,7 +5,7 @@ only by a save of the form, which compares it with what others have saved in the
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
@@ -26,18 +26,37 @@ MAX_SEEN = 8_000
 MAX_TOPIC = 20
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something is typed."""
+
+    user: User
+    #: None: into a new one.
+    notification_id: int | None
+    #: The name of the form, which is new each time that the page is opened.
+    form: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What was put back into a form: it stays as it is until the form has it, and where its own form goes on."""
+
+    form: str
+    kept_at: datetime
+
+
 class TooLong(Exception):
     """No notification can have so long a text, so it is not kept either."""
 
 
-def find(*, user: User, notification_id: int | None, now: datetime) -> UnsavedText | None:
-    return _of(user, notification_id).filter(kept_at__gt=now - KEPT_FOR).first()
+def find(*, user: User, notification_id: int | None, now: datetime) -> list[UnsavedText]:
+    """The newest first, of every form; at most MAX_KEPT."""
+    kept = _of(user, notification_id).filter(kept_at__gt=now - KEPT_FOR)
+    return list(kept.order_by("-kept_at", "-pk")[:MAX_KEPT])
 
 
-def keep(
-    *, user: User, notification_id: int | None, texts: Mapping[str, str], topic: str, seen: str, now: datetime
-) -> None:
-    """In place of what was kept of the same notification before. Raises `TooLong`, and keeps nothing then."""
+def keep(*, place: Place, texts: Mapping[str, str], topic: str, seen: str, now: datetime) -> None:
+    """In place of what was kept of the same form before. Raises `TooLong`, and keeps nothing then."""
     # PostgreSQL stores no NUL.
     values = {name: texts.get(name, "").replace("\0", "") for name in Notification.CONTENT}
     topic, seen = topic.replace("\0", ""), seen.replace("\0", "")
@@ -50,19 +69,30 @@ def keep(
     try:
         with transaction.atomic():
             UnsavedText.objects.update_or_create(
-                user=user,
-                notification_id=notification_id,  # type: ignore[misc]  # (the stubs know no NULL)
+                user=place.user,
+                notification_id=place.notification_id,  # type: ignore[misc]  # (the stubs know no NULL)
+                form=place.form,
                 defaults=row,
             )
     except IntegrityError:
-        # Two pages of the same user at the same moment: the row is there now.
-        _of(user, notification_id).update(**row)
-    _drop_oldest(user, now)
+        # Two requests of the same form at the same moment: the row is there now.
+        _at(place).update(**row)
+    _drop_oldest(place.user, now)
 
 
-def drop(*, user: User, notification_id: int | None) -> None:
-    """After a save, or when the user discards it."""
-    _of(user, notification_id).delete()
+def drop(*, place: Place) -> None:
+    """After a save of that form, or when the user discards it. What other forms keep stays."""
+    _at(place).delete()
+
+
+def take_over(*, place: Place, restored: Restored) -> None:
+    """Drops what was put back into this form, which has it now. What its own form has kept since then stays."""
+    of_its_form = _of(place.user, place.notification_id).filter(form=restored.form)
+    of_its_form.filter(kept_at__lte=restored.kept_at).delete()
+
+
+def _at(place: Place) -> QuerySet[UnsavedText]:
+    return _of(place.user, place.notification_id).filter(form=place.form)
 
 
 def _of(user: User, notification_id: int | None) -> QuerySet[UnsavedText]:

@@ -12,7 +12,7 @@ from enum import Enum
 from django.db.models import Exists, F, OuterRef, Q, Sum
 from django.urls import reverse
 
-from notifier.broadcasts import approvals, faults, rejections
+from notifier.broadcasts import approvals, faults, rejections, staff_mails
 from notifier.broadcasts.rejections import Remedy
 from notifier.consent import sms_replies
 from notifier.delivery import claim_forecast
@@ -36,6 +36,8 @@ MAX_COUNTED = 100
 LATE_AFTER = timedelta(minutes=2)
 #: How long failures of a broadcast that has ended are told. Whoever wanted to retry them has done so by then.
 FAILED_FOR = timedelta(days=7)
+#: How long a mail to staff that was given up is told of.
+UNSENT_FOR = timedelta(days=2)
 #: Of a broadcast with more failures than this it is left to its page to count those that can be retried.
 MAX_FORECAST = 500
 
@@ -89,6 +91,7 @@ def find(*, health: list[Health], may: May, now: datetime, user_id: int | None =
     """
     found = [_of_part(part, may) for part in process_health.troubled(health)]
     found += _dead_letters(process_health.dead_letters(now=now), may)
+    found += _unsent_mails(may, now)
     if may(groups.VIEW_BROADCAST):
         found += _awaiting(may, user_id, now)
         found += _rejected(may, user_id, now) if user_id else []
@@ -132,6 +135,27 @@ def _dead_letters(number: int, may: May) -> list[Concern]:
         return [Concern("dead-letters", "Dead letters", f"{words} Ask your administrator to find out why.")]
     words += f" To see what is wrong and discard {them}, run"
     return [Concern("dead-letters", "Dead letters", words, command="python manage.py purge_dead_letters")]
+
+
+def _unsent_mails(may: May, now: datetime) -> list[Concern]:
+    """For whoever looks after the processes. Whoever waits for one is told on the broadcast’s page."""
+    if not may(groups.VIEW_PROCESS):
+        return []
+    found = list(staff_mails.unsent().filter(failed_at__gt=now - UNSENT_FOR)[:MAX_COUNTED])
+    if not found:
+        return []
+    number = numbers.counted(len(found), "mail") + (" or more" if len(found) == MAX_COUNTED else "")
+    last = found[0]
+    words = (
+        f"{number} to staff about broadcasts could not be sent, at "
+        f"{shown_time(last.failed_at or now, now)} because of: {last.error}. Each is tried again for a day. "
+        "Check EMAIL_URL and the mail server. To test them, run"
+    )
+    concern = Concern("staff-mails", "Staff mails", words, command="python manage.py sendtestemail ADDRESS")
+    if not may(groups.VIEW_BROADCAST):
+        return [concern]
+    url = reverse("admin:notifier_broadcast_progress", args=[last.broadcast_id])
+    return [replace(concern, button="View", url=url)]
 
 
 def _awaiting(may: May, user_id: int | None, now: datetime) -> list[Concern]:

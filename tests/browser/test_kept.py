@@ -102,3 +102,27 @@ def test_without_javascript_what_was_kept_is_restored_as_well(
     page.get_by_role("link", name="Restore").click()
 
     expect(page.get_by_label("SMS text:")).to_have_value("Hello you")
+
+
+def test_a_save_in_one_tab_takes_nothing_that_another_has_kept(
+    new_page: Callable[..., Page], open_form: Callable[[Page], None]
+) -> None:
+    first = new_page(1440, 900)
+    open_form(first)
+    second = first.context.new_page()
+    second.goto(first.url)
+    for page, text in ((first, "Hello one"), (second, "Hello two")):
+        page.get_by_label("SMS text:").fill(text)
+        expect(page.locator("#kept")).to_contain_text("Autosaved")
+
+    first.get_by_role("button", name="Save", exact=True).click()
+    expect(first.get_by_text("was changed successfully")).to_be_visible()
+    second.close()
+
+    expect(first.locator("#unsaved")).to_contain_text("You have unsaved changes from")
+    first.get_by_label("SMS text:").fill("Hello three")
+    expect(first.locator("#kept")).to_contain_text("Autosaved")
+    first.on("dialog", lambda dialog: dialog.accept())
+    first.get_by_role("link", name="Restore").click()
+    expect(first.get_by_label("SMS text:")).to_have_value("Hello two")
+    assert UnsavedText.objects.count() == 2

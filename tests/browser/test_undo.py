@@ -108,3 +108,44 @@ def test_several_are_undone_on_a_page_of_their_own(ann: Callable[[], Page], noti
 
     expect(page.get_by_text("Undone: nothing was sent.")).to_be_visible()
     assert set(Broadcast.objects.values_list("state", flat=True)) == {State.CANCELLED}
+
+
+def send(page: Page, notification: Notification) -> Broadcast:
+    page.goto(confirm_page(notification))
+    page.get_by_role("button", name="Send 1 e-mail and 1 SMS").click()
+    expect(page.get_by_role("button", name="Undo")).to_be_visible()
+    return Broadcast.objects.get()
+
+
+def test_another_person_who_may_stop_it_undoes_it_too(
+    ann: Callable[[], Page], new_page: Callable[..., Page], notification: Notification
+) -> None:
+    a_user(username="bob", is_superuser=True)
+    broadcast = send(ann(), notification)
+    page = new_page(1440, 900)
+    page.goto(reverse("admin:login"))
+    log_in(page, "bob")
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+
+    page.goto(reverse("admin:notifier_broadcast_progress", args=[broadcast.pk]))
+    page.get_by_role("button", name="Undo").click()
+
+    expect(page.get_by_text("Undone: nothing was sent.")).to_be_visible()
+    assert schedules.start_due(now=timezone.now() + timedelta(days=1)) == 0
+
+
+def test_pressed_after_it_has_started_it_says_so_and_nothing_is_undone(
+    new_page: Callable[..., Page], notification: Notification
+) -> None:
+    page = new_page(1440, 900, java_script_enabled=False)
+    page.goto(reverse("admin:login"))
+    log_in(page, "ann")
+    send(page, notification)
+    # The page would look again by itself, and learn of the start before the press.
+    page.route("**/progress/", lambda route: route.fulfill(status=204))
+    assert schedules.start_due(now=timezone.now() + timedelta(days=1)) == 1
+
+    page.get_by_role("button", name="Undo").click()
+
+    expect(page.get_by_text("Too late.")).to_be_visible()
+    assert Broadcast.objects.get().state == Broadcast.State.RUNNING

@@ -15,7 +15,7 @@ from notifier.admin.broadcasts.acts.buttons import BUTTONS, Button
 from notifier.admin.deliveries.results import list_of
 from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import BackOfficeAdmin
-from notifier.broadcasts import faults, followups, lifecycle
+from notifier.broadcasts import faults, followups, lifecycle, staff_mails
 from notifier.models import Broadcast, Delivery, Reason
 from notifier.overview import process_health
 from notifier.policies import throttles
@@ -51,6 +51,7 @@ def progress_page(model_admin: BackOfficeAdmin, request: HtmxHttpRequest, broadc
     shown = [] if context["wall"] else about.texts(request, broadcast)
     variants = [] if context["wall"] else about.variants(request, broadcast)
     texts = {"shown": shown, "variants": variants}
+    texts["unsent_mails"] = [] if context["wall"] else staff_mails.unsent_of(broadcast=broadcast)
     page = {"title": broadcast.title, "refresh_seconds": REFRESH_SECONDS} | texts | context
     return TemplateResponse(request, "admin/notifier/broadcast/progress.html", model_admin.page_context(request, page))
 

@@ -204,15 +204,15 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         obj: Any = None,
     ) -> HttpResponse:
         if context.get("writes"):
-            context["unsaved"] = offer = unsaved.offer(request, obj)
+            context["unsaved"] = kept = unsaved.of_page(request, obj)
             beginning = None if obj else self._beginning(request)
             saved = Draft.of(obj) if obj else Draft.read_values(beginning.values) if beginning else drafts.EMPTY
             draft = Draft.read(request.POST.dict()) if request.method == "POST" else saved
-            if offer and offer.is_restored:
-                draft = unsaved.draft_of(offer.kept)
+            if kept.restored:
+                draft = unsaved.draft_of(kept.restored.kept)
             context["checks"] = draft_pages.checks(draft, draft_pages.reader_of(request, draft))
             context["not_begun"] = list(approvals.not_begun(notification=obj)) if obj else []
-            if not obj and request.method != "POST" and not (offer and offer.is_restored):
+            if not obj and request.method != "POST" and not kept.restored:
                 context["beginning"], context["templates"] = beginning, TEMPLATES.items()
                 context["earlier"] = beginnings.earlier_ones() if self.has_view_permission(request) else []
         if obj:

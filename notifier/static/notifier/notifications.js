@@ -127,7 +127,8 @@ function showSaved() {
 let isLeaving = false;
 
 function refresh() {
-  if (isLeaving) return;
+  // Nobody who is logged out gets one: it comes with the next log-in.
+  if (isLeaving || document.getElementById("logged-out")?.hidden === false) return;
   if (button) showDraft();
   else showSaved();
 }

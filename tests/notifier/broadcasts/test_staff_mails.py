@@ -1,6 +1,7 @@
 """Mails to staff about broadcasts: who gets one, what it says, and that none is lost or holds anything up."""
 
 import logging
+import smtplib
 import uuid
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -259,6 +260,63 @@ def test_after_a_day_it_is_given_up_and_that_is_logged(
 
     assert timedelta(days=1) < now - began < timedelta(days=2)
     assert caplog.text.count("given up") == 1
+
+
+@pytest.mark.usefixtures("broken")
+def test_one_that_could_not_be_sent_is_told_of_with_the_reason_until_it_is_sent_or_old_news(
+    now: datetime, ann: User, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broadcast = ask(ann, now)
+    assert staff_mails.unsent_of(broadcast=broadcast) == []
+
+    staff_mails.send_due(now=now)
+    [unsent] = staff_mails.unsent_of(broadcast=broadcast)
+    assert (unsent.to, unsent.failed_at, unsent.error) == (bob, now, "the mail server can’t be reached")
+    Broadcast.objects.update(state=State.CANCELLED)
+    broadcast.refresh_from_db()
+    assert staff_mails.unsent_of(broadcast=broadcast) == []
+
+    Broadcast.objects.update(state=State.AWAITING_APPROVAL)
+    monkeypatch.undo()
+    assert staff_mails.send_due(now=now + HOUR) == 1
+    assert not staff_mails.unsent().exists()
+
+
+@pytest.mark.usefixtures("broken")
+def test_one_that_was_given_up_is_still_told_of_and_a_decision_ends_it(now: datetime, ann: User, bob: User) -> None:
+    broadcast = ask(ann, now)
+    StaffMail.objects.update(attempts=staff_mails.MAX_ATTEMPTS - 1)
+    staff_mails.send_due(now=now)
+    assert [mail.due_at for mail in staff_mails.unsent_of(broadcast=broadcast)] == [None]
+
+    staff_mails.tell_requester(broadcast_id=broadcast.pk, what=What.REJECTED, due_at=now)
+
+    assert not staff_mails.unsent().exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (smtplib.SMTPAuthenticationError(535, b"bob"), "the mail server refused the username or password"),
+        (smtplib.SMTPRecipientsRefused({"bob@example.com": (550, b"no")}), "the mail server refused the address"),
+        (smtplib.SMTPSenderRefused(550, b"no", "ann@example.com"), "the mail server refused the sender"),
+        (smtplib.SMTPServerDisconnected(), "the mail server can’t be reached"),
+        (smtplib.SMTPDataError(550, b"bob"), "the mail server refused it"),
+        (TimeoutError("bob"), "the mail server can’t be reached"),
+        (ValueError("bob"), "an error that the dispatcher’s log names"),
+    ],
+)
+def test_the_reason_is_in_words_and_holds_no_address(
+    now: datetime, ann: User, bob: User, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
+) -> None:
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("django.core.mail.backends.locmem.EmailBackend.send_messages", refuse)
+    ask(ann, now)
+    staff_mails.send_due(now=now)
+
+    assert StaffMail.objects.get().error == words
 
 
 def test_a_mail_of_a_process_that_died_is_sent_by_another_after_its_lease(now: datetime, ann: User, bob: User) -> None:

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from notifier.models import UnsavedText
 from notifier.notifications import unsaved_texts
+from notifier.notifications.unsaved_texts import Place, Restored
 from tests.support.factories import a_kept_text, a_notification, a_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
@@ -21,12 +22,51 @@ NOW = timezone.now()
 def keep(user: User, notification_id: int | None = None, **changes: Any) -> None:
     texts = {"subject": "Homes", "preheader": "", "email_body": "", "sms_body": "", **changes.pop("texts", {})}
     values: dict[str, Any] = {"topic": "", "seen": "", "now": NOW, **changes}
-    unsaved_texts.keep(user=user, notification_id=notification_id, texts=texts, **values)
+    place = Place(user, notification_id, values.pop("form", "tab"))
+    unsaved_texts.keep(place=place, texts=texts, **values)
+
+
+def all_found(user: User, notification_id: int | None = None, *, now: Any = NOW) -> list[str]:
+    return [kept.subject for kept in unsaved_texts.find(user=user, notification_id=notification_id, now=now)]
 
 
 def found(user: User, notification_id: int | None = None, *, now: Any = NOW) -> str:
-    kept = unsaved_texts.find(user=user, notification_id=notification_id, now=now)
-    return kept.subject if kept else ""
+    return ", ".join(all_found(user, notification_id, now=now))
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_each_form_keeps_its_own_and_a_save_of_one_takes_nothing_from_another(is_new: bool) -> None:
+    ann, pk = a_user(), None if is_new else a_notification().pk
+    for number, form in enumerate(("first", "second", "first")):
+        keep(ann, pk, form=form, texts={"subject": f"{form} {number}"}, now=NOW + timedelta(seconds=number))
+    assert all_found(ann, pk) == ["first 2", "second 1"]
+
+    unsaved_texts.drop(place=Place(ann, pk, "first"))
+
+    assert all_found(ann, pk) == ["second 1"]
+
+
+def test_what_was_restored_into_another_form_is_gone_unless_its_own_form_goes_on() -> None:
+    ann, pk = a_user(), a_notification().pk
+    keep(ann, pk, form="old")
+    restored = Restored("old", NOW)
+
+    keep(ann, pk, form="old", texts={"subject": "Typed since"}, now=NOW + timedelta(seconds=1))
+    unsaved_texts.take_over(place=Place(ann, pk, "new"), restored=restored)
+    assert found(ann, pk) == "Typed since"
+
+    unsaved_texts.take_over(place=Place(ann, pk, "new"), restored=Restored("old", NOW + timedelta(seconds=1)))
+    assert found(ann, pk) == ""
+
+
+def test_the_forms_of_one_notification_are_bounded_too() -> None:
+    ann, pk = a_user(), a_notification().pk
+
+    for number in range(unsaved_texts.MAX_KEPT + 2):
+        keep(ann, pk, form=f"tab-{number}", now=NOW + timedelta(seconds=number))
+
+    assert UnsavedText.objects.count() == unsaved_texts.MAX_KEPT
+    assert not UnsavedText.objects.filter(form__in=("tab-0", "tab-1")).exists()
 
 
 def test_the_newest_takes_the_place_of_the_one_before_for_each_user_and_notification() -> None:
@@ -46,7 +86,7 @@ def test_what_was_saved_or_discarded_is_gone_and_nothing_else() -> None:
     for user, one in ((ann, pk), (ann, None), (bob, pk)):
         keep(user, one)
 
-    unsaved_texts.drop(user=ann, notification_id=pk)
+    unsaved_texts.drop(place=Place(ann, pk, "tab"))
 
     assert (found(ann, pk), found(ann), found(bob, pk)) == ("", "Homes", "Homes")
 
@@ -101,9 +141,9 @@ def test_a_nul_which_postgresql_stores_nowhere_is_left_out() -> None:
     assert found(ann) == "Homes"
 
 
-def test_of_two_pages_at_the_same_moment_the_later_one_stays() -> None:
+def test_of_two_requests_at_the_same_moment_the_later_one_stays() -> None:
     ann = a_user()
-    a_kept_text(user=ann, subject="Of the other page")
+    a_kept_text(user=ann, form="tab", subject="Of the other request")
 
     with patch.object(UnsavedText.objects, "update_or_create", side_effect=IntegrityError):
         keep(ann)
@@ -112,7 +152,7 @@ def test_of_two_pages_at_the_same_moment_the_later_one_stays() -> None:
 
 
 @pytest.mark.parametrize("is_new", [True, False])
-def test_the_database_holds_one_of_each_user_and_notification(is_new: bool) -> None:
+def test_the_database_holds_one_of_each_form(is_new: bool) -> None:
     ann, pk = a_user(), None if is_new else a_notification().pk
     a_kept_text(user=ann, notification_id=pk)
 

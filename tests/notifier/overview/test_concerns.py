@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from notifier.delivery import claims, recovery
-from notifier.models import Broadcast, Channel, DailyStats, Delivery, Notification, Process, Suppression
+from notifier.models import Broadcast, Channel, DailyStats, Delivery, Notification, Process, StaffMail, Suppression
 from notifier.notifications import statuses
 from notifier.overview import concerns, menu_numbers, process_health
 from notifier.overview.concerns import Kind
@@ -462,4 +462,31 @@ def test_an_unread_reply_waits_for_whoever_may_read_it(now: datetime) -> None:
 
     assert (concern.key, concern.button) == ("inbox", "Read")
     assert concern.words == "1 SMS reply hasn’t been read yet."
+    assert concerns.find(health=[], may=nothing, now=now) == []
+
+
+def an_unsent_mail(broadcast: Broadcast, failed_at: datetime) -> StaffMail:
+    return StaffMail.objects.create(
+        broadcast=broadcast,
+        to=a_user(),
+        what=StaffMail.What.TO_APPROVE,
+        attempts=1,
+        failed_at=failed_at,
+        error="the mail server can’t be reached",
+    )
+
+
+def test_mails_to_staff_that_could_not_be_sent_are_told_to_whoever_looks_after_the_server(now: datetime) -> None:
+    broadcast = a_broadcast(finished_at=now)
+    an_unsent_mail(broadcast, now - concerns.UNSENT_FOR)
+    assert concerns.find(health=[], may=everything, now=now) == []
+    for _ in range(2):
+        an_unsent_mail(broadcast, now)
+
+    [concern] = concerns.find(health=[], may=everything, now=now)
+
+    assert concern.words.startswith("2 mails to staff about broadcasts could not be sent, at ")
+    assert "because of: the mail server can’t be reached. Each is tried again for a day." in concern.words
+    assert (concern.command, concern.holds_up) == ("python manage.py sendtestemail ADDRESS", False)
+    assert concern.url == reverse("admin:notifier_broadcast_progress", args=[broadcast.pk])
     assert concerns.find(health=[], may=nothing, now=now) == []

@@ -15,7 +15,7 @@ from django.utils.html import escape, strip_tags
 
 from notifier.admin.deliveries.results import list_of
 from notifier.delivery import tallies
-from notifier.models import Broadcast, Delivery, Process, Reason
+from notifier.models import Broadcast, Delivery, Process, Reason, StaffMail
 from notifier.progress import feeds
 from tests.notifier.admin.broadcasts.test_broadcast_admin import (
     TALLY,
@@ -26,7 +26,7 @@ from tests.notifier.admin.broadcasts.test_broadcast_admin import (
     text_of,
 )
 from tests.notifier.admin.conftest import LogIn
-from tests.support.factories import a_client, a_delivery, an_open_breaker, processes_at_work
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_user, an_open_breaker, processes_at_work
 
 pytestmark = pytest.mark.both_engines(only_full=True)
 
@@ -578,3 +578,30 @@ def test_the_broadcast_says_how_many_were_spared_and_who(admin: Browser) -> None
     assert "2 were not sent</a>: consent was withdrawn after sending began." in text
     listed = admin.get(page.context["spared_url"]).context["cl"].result_list
     assert {row.pk for row in listed} == {row.pk for row in spared}
+
+
+# --- Mails to staff that could not be sent ----------------------------------------------------------------------------
+def test_whoever_waits_for_a_decision_reads_who_was_not_told_and_what_to_do(admin: Browser, staff: LogIn) -> None:
+    broadcast = a_broadcast(state=Broadcast.State.AWAITING_APPROVAL, started_at=None)
+    bob = a_user(username="bob")
+    bob.email = "bob@example.com"
+    bob.save()
+    StaffMail.objects.create(
+        broadcast=broadcast,
+        to=bob,
+        what=StaffMail.What.TO_APPROVE,
+        due_at=timezone.now(),
+    )
+    url = reverse("admin:notifier_broadcast_progress", args=[broadcast.pk])
+    assert "could not be sent" not in words_of(admin.get(url))
+
+    StaffMail.objects.update(failed_at=timezone.now(), error="the mail server can’t be reached")
+    page, requester = words_of(admin.get(url)), words_of(staff("notifier.view_broadcast").get(url))
+
+    for said in (page, requester):
+        assert "These e-mails about it could not be sent. Tell these people yourself:" in said
+        assert "bob, “Needs approval”: the mail server can’t be reached. It is tried again at" in said
+    assert "python manage.py sendtestemail ADDRESS" in page
+    assert "ask your administrator to check the mail server" in requester
+    StaffMail.objects.update(due_at=None)
+    assert "It is not tried again." in words_of(admin.get(url))

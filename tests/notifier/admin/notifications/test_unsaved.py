@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 from django.test import Client as Browser
 from django.urls import reverse
 
+from notifier.admin.notifications.unsaved import UnsavedOffer
 from notifier.models import Notification, UnsavedText
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.notifications.test_draft_pages import WRITE, a_draft, text_of
@@ -32,7 +33,80 @@ def typed(browser: Browser, notification: Notification, **changes: Any) -> dict[
     """What the page posts once something was typed into it."""
     form = browser.get(change_url(notification)).context["adminform"].form
     texts = {name: form[name].value() for name in ("topic", "subject", "preheader", "email_body", "sms_body", "seen")}
-    return {**texts, "notification": notification.pk, **changes}
+    return {**texts, "notification": notification.pk, "keeps": "tab", **changes}
+
+
+def offers(browser: Browser, notification: Notification) -> list[UnsavedOffer]:
+    found: list[UnsavedOffer] = browser.get(change_url(notification)).context["unsaved"].offers
+    return found
+
+
+def test_two_tabs_take_nothing_from_each_other(admin: Browser) -> None:
+    notification = a_notification(subject="Homes")
+    names = [admin.get(change_url(notification)).context["unsaved"].form for _ in range(2)]
+    assert names[0] != names[1]
+    for name, subject in zip(names, ("Houses", "Flats"), strict=True):
+        admin.post(reverse(KEEP), typed(admin, notification, subject=subject, keeps=name))
+
+    admin.post(change_url(notification), typed(admin, notification, subject="Houses", keeps=names[0]))
+
+    notification.refresh_from_db()
+    assert notification.subject == "Houses"
+    assert UnsavedText.objects.get().subject == "Flats"
+    assert "You have unsaved changes from" in text_of(admin.get(change_url(notification)))
+
+
+def test_each_of_several_can_be_restored_and_discarded(admin: Browser) -> None:
+    notification = a_notification(subject="Homes")
+    for name in ("Houses", "Flats"):
+        admin.post(reverse(KEEP), typed(admin, notification, subject=name, keeps=name))
+    page, (newer, older) = text_of(admin.get(change_url(notification))), offers(admin, notification)
+    assert "(subject: “Flats”)" in page
+    assert "(subject: “Houses”)" in page
+
+    restored = admin.get(change_url(notification), {"unsaved": "restore", "of": older.kept.form})
+    assert restored.context["adminform"].form["subject"].value() == "Houses"
+    admin.post(reverse(DISCARD), {"notification": notification.pk, "restored": newer.marker})
+
+    assert UnsavedText.objects.get().subject == "Houses"
+
+
+def test_what_a_tab_goes_on_with_outlives_the_save_of_another_that_has_restored_it(admin: Browser) -> None:
+    notification = a_notification(subject="Homes")
+    admin.post(reverse(KEEP), typed(admin, notification, subject="Houses", keeps="first"))
+    other = admin.get(change_url(notification), {"unsaved": "restore"}).context["unsaved"]
+    admin.post(reverse(KEEP), typed(admin, notification, subject="Houses and flats", keeps="first"))
+
+    saved = typed(admin, notification, subject="Houses", keeps=other.form, restored=other.marker)
+    admin.post(change_url(notification), saved)
+
+    assert UnsavedText.objects.get().subject == "Houses and flats"
+
+
+def test_what_was_restored_is_kept_once_as_soon_as_it_is_gone_on_with(admin: Browser) -> None:
+    notification = a_notification(subject="Homes")
+    admin.post(reverse(KEEP), typed(admin, notification, subject="Houses", keeps="first"))
+    other = admin.get(change_url(notification), {"unsaved": "restore"}).context["unsaved"]
+
+    onward = typed(admin, notification, subject="Houses!", keeps=other.form, restored=other.marker)
+    admin.post(reverse(KEEP), onward)
+
+    assert UnsavedText.objects.get().subject == "Houses!"
+
+
+@pytest.mark.parametrize(
+    "marker", ["", "x", "/", "tab/", "tab/2026", "tab/2026-01-01", "a b/2026-01-01T00:00:00+00:00"]
+)
+@pytest.mark.parametrize("name", ["", "x" * 33, "a b", "ä", "\0"])
+def test_odd_names_and_markers_take_nothing_from_anybody(admin: Browser, name: str, marker: str) -> None:
+    notification = a_notification(subject="Homes")
+    admin.post(reverse(KEEP), typed(admin, notification, subject="Houses"))
+
+    admin.post(reverse(DISCARD), {"notification": notification.pk, "keeps": name, "restored": marker})
+    answer = admin.post(reverse(KEEP), typed(admin, notification, subject="Flats", keeps=name, restored=marker))
+
+    assert answer.status_code == 200
+    assert UnsavedText.objects.filter(subject="Houses").exists()
 
 
 def test_what_is_typed_is_kept_and_nothing_of_the_notification_changes(admin: Browser) -> None:
@@ -55,11 +129,11 @@ def test_it_is_offered_again_and_restored_as_it_was_typed(admin: Browser) -> Non
     restored = admin.get(change_url(notification), {"unsaved": "restore"})
 
     assert "You have unsaved changes from" in text_of(offered)
-    assert 'href="?unsaved=restore"' in text_of(offered)
+    # By its form: something newer may be kept by the time that it is pressed.
+    assert 'href="?unsaved=restore&amp;of=tab"' in offered.content.decode()
     assert offered.context["adminform"].form["subject"].value() == "Homes"
-    # Before it is decided on, nothing takes its place.
-    assert 'id="kept"' not in text_of(offered)
-    assert "What you type now is not autosaved until you restore or" in text_of(offered)
+    # What is typed beside it is kept as well, in a place of its own.
+    assert 'id="kept"' in text_of(offered)
     form = restored.context["adminform"].form
     assert (form["subject"].value(), form["sms_body"].value()) == ("Houses", "Hello  {{ name")
     assert "These are your unsaved changes from" in text_of(restored)
@@ -85,7 +159,8 @@ def test_a_save_and_a_press_end_it(admin: Browser) -> None:
         admin.post(reverse(KEEP), typed(admin, notification, subject=f"Houses {number}"))
         assert UnsavedText.objects.count() == 1
         if number:
-            said = text_of(admin.post(reverse(DISCARD), {"notification": notification.pk}, follow=True))
+            offered = {"notification": notification.pk, "restored": offers(admin, notification)[0].marker}
+            said = text_of(admin.post(reverse(DISCARD), offered, follow=True))
             assert "Your unsaved changes have been discarded." in said
         else:
             agree_to(admin, f"{change_url(notification)}?unsaved=restore")
@@ -108,7 +183,6 @@ def test_what_was_only_offered_outlives_the_save_of_something_else(admin: Browse
         agree_to(admin, page, **a_draft(subject="Flats"))
 
         assert "You have unsaved changes from" in refused
-        assert 'id="kept"' not in refused
         assert "You have unsaved changes from" in text_of(admin.get(page))
         assert UnsavedText.objects.get().subject == "Houses"
         UnsavedText.objects.all().delete()
