@@ -32,6 +32,8 @@ SHORT = {
     "views": 0,
     "ways": 3,
     "rows": 100,
+    # They start sooner, but what they share counts as memory of each.
+    "forks": True,
 }
 NEUTRAL = {
     "ENV_FILE": os.devnull,
@@ -84,6 +86,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         "--ways", type=int, help="in how many ways each list is looked through; all, where it isn't said"
     )
     parser.add_argument("--rows", type=int, default=100_000, help="rows of the file that is imported; 0: none")
+    parser.add_argument("--forks", action="store_true", help="fork the product's processes, with the libraries loaded")
     parser.add_argument("--only-pages", action="store_true", help="nothing but the table of pages")
     parser.add_argument("--only-import", action="store_true", help="nothing but the import")
     parser.add_argument("--only-fields", action="store_true", help="nothing but the fields that staff define")

@@ -41,13 +41,14 @@ def main() -> None:
     sizes = json.loads(sys.argv[1])
     call_command("migrate", verbosity=0)
     with tempfile.TemporaryDirectory() as folder:
-        speed(Path(folder), clients=sizes["clients"])
-        mail(Path(folder), mails=sizes["mails"])
+        forks = sizes["forks"]
+        speed(Path(folder), clients=sizes["clients"], forks=forks)
+        mail(Path(folder), mails=sizes["mails"], forks=forks)
         if sizes["large"]:
-            large(Path(folder), clients=sizes["large"], views=sizes["views"])
+            large(Path(folder), clients=sizes["large"], views=sizes["views"], forks=forks)
 
 
-def speed(folder: Path, *, clients: int) -> None:
+def speed(folder: Path, *, clients: int, forks: bool) -> None:
     topic = fill(clients)
     notification = a_notification(topic)
     bare = Bare(broadcast_id=press(notification).pk, topic_id=topic.pk, clients=clients)
@@ -57,13 +58,13 @@ def speed(folder: Path, *, clients: int) -> None:
     finished = issued + bare.claim_and_settle()
     forget_broadcasts()
 
-    stack = a_stack(folder, queue_room=UNLIMITED_ROOM)
+    stack = a_stack(folder, forks=forks, queue_room=UNLIMITED_ROOM)
     with running(stack, "run_dispatcher"):
         product_issued = until(press(notification), all_tickets_issued)
     forget_broadcasts()
     report("press → all tickets issued", clients / product_issued, clients / issued)
 
-    stack = a_stack(folder)
+    stack = a_stack(folder, forks=forks)
     crew = [("run_dispatcher",), *(("run_consumer", name, "--concurrency", "100") for name in ("email", "sms"))]
     with running(stack, *crew):
         product_finished = until(press(notification), is_finished)
@@ -71,18 +72,18 @@ def speed(folder: Path, *, clients: int) -> None:
     forget_broadcasts()
 
 
-def mail(folder: Path, *, mails: int) -> None:
+def mail(folder: Path, *, mails: int, forks: bool) -> None:
     notification = a_notification(fill(mails, only_email=True))
     with SmtpProcess(folder=folder) as sink:
         bare = smtp_seconds(port=sink.port, mails=mails)
-        stack = a_stack(folder, email_url=sink.url)
+        stack = a_stack(folder, forks=forks, email_url=sink.url)
         with running(stack, ("run_dispatcher",), ("run_consumer", "email", "--concurrency", "10")):
             product = until(press(notification), is_finished)
     forget_broadcasts()
     report("e-mail to a local SMTP sink", mails / product, mails / bare)
 
 
-def large(folder: Path, *, clients: int, views: int) -> None:
+def large(folder: Path, *, clients: int, views: int, forks: bool) -> None:
     """Memory and pages, with as many clients, all of whom are sent something."""
     notification = a_notification(fill(clients))
     browser = Browser()
@@ -91,7 +92,7 @@ def large(folder: Path, *, clients: int, views: int) -> None:
     page(f"confirm page, {clients:,} clients", browser, url, views=views)
     page("its counts", browser, f"{url}&{deferred_counts.PARAMETER}=1", views=views)
     crew = [("run_dispatcher",), *(("run_consumer", name, "--concurrency", "100") for name in ("email", "sms"))]
-    with running(a_stack(folder), *crew) as processes:
+    with running(a_stack(folder, forks=forks), *crew) as processes:
         broadcast = press(notification)
         took = until(broadcast, is_finished)
         peaks = ", ".join(f"{' '.join(p.argv[2:4])} {peak_mebibytes(p):.0f}" for p in processes)
@@ -148,9 +149,12 @@ def forget_broadcasts() -> None:
             cursor.execute("VACUUM ANALYZE")
 
 
-def a_stack(folder: Path, *, email_url: str = "dummymail://", queue_room: int = settings.QUEUE_ROOM) -> Stack:
+def a_stack(
+    folder: Path, *, forks: bool, email_url: str = "dummymail://", queue_room: int = settings.QUEUE_ROOM
+) -> Stack:
     return Stack(
         folder=folder,
+        forks=forks,
         email_url=email_url,
         database_url=os.environ["DATABASE_URL"],
         broker_url=settings.BROKER_URL,

@@ -12,10 +12,12 @@ import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
 from django.db import connection
+from django.http import HttpRequest, HttpResponse
 from django.test import Client as Browser
 from django.urls import resolve, reverse
 from pytest_django.plugin import DjangoDbBlocker
 
+from notifier.admin import error_pages
 from notifier.models import ClientImport, Profile, UnsavedText
 from notifier.overview import menu_numbers
 from notifier.staff import groups
@@ -107,6 +109,27 @@ def counted_once(numbers: dict[int, dict[str, int]], monkeypatch: pytest.MonkeyP
         return numbers[user.pk]
 
     monkeypatch.setattr(menu_numbers, "of_user", of_user)
+
+
+@pytest.fixture(scope="module")
+def refused() -> set[tuple[int | None, str]]:
+    """Who has seen that they may not, and what it was called."""
+    return set()
+
+
+@pytest.fixture(autouse=True)
+def refused_in_full_once(refused: set[tuple[int | None, str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page that says so is the same for each of a visitor's hundreds of refusals; the first shows it."""
+    whole = error_pages._page
+
+    def page(request: HttpRequest, status: HTTPStatus, title: str, reason: str) -> HttpResponse:
+        key = (request.user.pk, title)
+        if key in refused:
+            return HttpResponse(status=status)
+        refused.add(key)
+        return whole(request, status, title, reason)
+
+    monkeypatch.setattr(error_pages, "_page", page)
 
 
 def log_in(browser: Browser, rows: Rows, user: User | None) -> None:
