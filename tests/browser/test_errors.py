@@ -69,7 +69,7 @@ def change_ones_account(page: Page) -> tuple[str, str]:
     page.goto(reverse("admin:account"))
     page.get_by_label("E-mail").fill("ann@")
     press(page, "Save")
-    return "id_email", "E-mail: Enter a valid e-mail address."
+    return "id_email", "Enter a valid e-mail address."
 
 
 def change_ones_password(page: Page) -> tuple[str, str]:

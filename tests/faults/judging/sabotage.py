@@ -188,11 +188,15 @@ def _wait_for_a_rival() -> None:
 
 
 def everybody_is_in_later_chunks() -> None:
-    """The first chunk goes to the audience alone."""
-    from notifier.saved_audiences import compiling
+    """The first chunk goes to the audience alone. The cursor says of each that it was asked: else it is refused."""
+    from notifier.delivery import fanout
 
-    of_broadcast = compiling.of_broadcast
-    compiling.of_broadcast = lambda broadcast, **rest: None if broadcast.cursor else of_broadcast(broadcast, **rest)
+    insert = fanout._insert
+
+    def insert_all(broadcast: Any, channel: Any, upper: int, now: Any, within: Any) -> int:
+        return insert(broadcast, channel, upper, now, None if broadcast.cursor else within)
+
+    fanout._insert = insert_all
 
 
 def values_of_the_first_claim() -> None:

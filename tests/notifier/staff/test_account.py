@@ -61,7 +61,7 @@ def test_nothing_else_can_be_changed_by_it_and_nobody_else() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "word"),
     [
-        ("email", "nobody", "valid email"),
+        ("email", "nobody", "valid e-mail"),
         ("phone", "12", "phone number"),
         ("time_zone", "Mars/Base", "not one of the available choices"),
     ],
