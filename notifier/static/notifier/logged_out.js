@@ -35,7 +35,7 @@ async function comeBack() {
     for (const field of document.querySelectorAll("[name=csrfmiddlewaretoken]")) field.value = token;
   }
   other.hidden = isSame || !user;
-  other.querySelector("strong").textContent = name ?? "";
+  other.querySelector("[data-other]").textContent = name ?? "";
   note.hidden = isSame;
   return isSame;
 }
