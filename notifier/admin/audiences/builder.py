@@ -72,6 +72,8 @@ class Section:
     number: int
     join: str
     lines: list[DraftLine] = field(default_factory=list)
+    #: What is chosen for the next condition.
+    new: str = ""
 
     @property
     def joins(self) -> list[MenuOption]:
@@ -176,6 +178,8 @@ def of_posted(posted: QueryDict, offered: Mapping[str, Subject], known: Known) -
             section.lines.append(_of_fields(posted, name, section, offered))
         if act == "add" and where == str(number) and draft.may_add:
             _add(section, posted.get(f"{number}-new", ""), offered)
+        else:
+            section.new = posted.get(f"{number}-new", "")
     if act == "group" and draft.may_group:
         draft.sections.append(Section(len(draft.sections), documents.ANY))
     for line in draft.lines():

@@ -60,9 +60,9 @@ ACTS = {
             "Export the data held about {}?",
             "",
             "in the file",
-            "The file contains all the data held: names and addresses, consent and its changes, every message with its "
-            "status, and earlier versions. The history records that you exported it. Delete the file when you no "
-            "longer need it.",
+            "The file contains all the data held: names and addresses, fields and tags, consent and its changes, every "
+            "message with its status, and earlier versions. The history records that you exported it. Delete the file "
+            "when you no longer need it.",
             is_personal=True,
         ),
         ClientAct(
@@ -72,7 +72,7 @@ ACTS = {
             "Erase the personal data of {}?",
             "Erase the personal data of {}",
             "erased",
-            "Name, e-mail address and phone number are erased everywhere: on the client’s page, in earlier versions, "
+            "Names, addresses, fields and tags are erased everywhere: on the client’s page, in earlier versions, "
             "in the record of what was sent, in the edit history, and in import files that are waiting or have "
             "rejected rows. All consent is withdrawn. The record that messages were sent and had been agreed to is "
             "kept under a number. The addresses stay suppressed in a form that nobody can read: if one is entered or "

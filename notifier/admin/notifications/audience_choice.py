@@ -124,11 +124,10 @@ def asked_in_url(query: QueryDict) -> int | Document | None:
 def of_undone(broadcast: Broadcast | None) -> int | Document | None:
     """What was chosen for a broadcast that was taken back; the conditions where nobody saved them, or does any more.
 
-    Raises `BrokenAudience`.
+    Raises `BrokenAudience`, also where it was to go to an audience and has no conditions any more.
     """
-    if broadcast is None or broadcast.audience_document is None:
-        return None
-    return broadcast.saved_audience_id or documents.parse(broadcast.audience_document)
+    document = compiling.frozen(broadcast) if broadcast else None
+    return (broadcast.saved_audience_id or document) if broadcast and document else None
 
 
 def of_request(

@@ -838,6 +838,18 @@ def test_the_clients_of_a_list_are_counted_listed_and_sent_to(admin: Browser) ->
         tags.delete(tag_id=tag.pk)
 
 
+def test_what_was_undone_and_lost_its_conditions_is_not_offered_to_everybody(admin: Browser, superuser: User) -> None:
+    """It was to go to an audience: without its conditions nobody can say to whom."""
+    notification = a_notification()
+    audience = a_saved_audience(Line("tag", "has", a_tag().pk))
+    undone = a_broadcast(**freezing.columns(audience), notification=notification, created_by=superuser)
+    Broadcast.objects.filter(pk=undone.pk).update(saved_audience=None, audience_document=None)
+
+    page = admin.get(f"{confirm_page(notification)}&undone={undone.pk}", follow=True)
+
+    assert [message.level_tag for message in page.context["messages"]] == ["error"]
+
+
 def test_what_was_undone_is_offered_again_to_the_same_list(admin: Browser, superuser: User) -> None:
     notification, tag = a_notification(), tagged(a_client(listings="both"))
     columns = freezing.columns_of_list(Document((Line("tag", "has", tag.pk),)), now=clock.now())
