@@ -22,15 +22,21 @@ class Membership:
     """Of one client in the audience that the broadcast has frozen."""
 
     audience: str
-    #: None: something that the conditions name was deleted since, or can't be read any more.
+    #: None: what it would take to say so is gone.
     was_in: bool | None
     #: In words, each condition with whether it held; those of a group follow it.
     answers: list[tuple[str, bool]]
+    #: Why nobody can say so; empty where somebody can.
+    unknown: str = ""
 
     @property
     def failing(self) -> str:
         """The conditions that kept the client out."""
         return "; ".join(what.rstrip(":") for what, held in self.answers if not held)
+
+
+DELETED = "something that its conditions name was deleted since, so nobody can say who was in it"
+ERASED = "the client’s data was erased, so nobody can say whether they were in it"
 
 
 def of(client: Client, broadcast: Broadcast, moment: datetime) -> Membership | None:
@@ -42,7 +48,11 @@ def of(client: Client, broadcast: Broadcast, moment: datetime) -> Membership | N
         known = knowing.of(document)
         knowing.check(document, known)
     except BrokenAudience:
-        return Membership(broadcast.audience_name, None, [])
+        return Membership(broadcast.audience_name, None, [], DELETED)
+    if client.erased_at is not None:
+        # The facts of then went with the erasure. But nobody else has a message.
+        was_in = Delivery.objects.filter(client=client, broadcast=broadcast).exists()
+        return Membership(broadcast.audience_name, was_in or None, [], "" if was_in else ERASED)
     past = _as_of(moment, client, document, known)
     started = broadcast.started_at or moment
     answers = facts.answers(document, past, known, started)

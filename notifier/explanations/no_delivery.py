@@ -114,7 +114,7 @@ def _not_in_audience(case: Case) -> str:
             return ""
         to = f"it went only to the audience “{found.audience}”"
         if found.was_in is None:
-            return f"{to}, and something that its conditions name was deleted since, so nobody can say who was in it"
+            return f"{to}, and {found.unknown}"
         if not found.was_in:
             return f"{to}, and they were not in it {then}. This did not hold: {found.failing}"
     return ""

@@ -3,14 +3,15 @@ from typing import Any
 
 import pytest
 
+from notifier.clients.erasure import erase
 from notifier.explanations import explanation, membership
 from notifier.fields import definitions, tags, values
 from notifier.fields.applying import ChangeOrigin
-from notifier.models import Broadcast, Client, Tag
+from notifier.models import Broadcast, Client, Delivery, Tag
 from notifier.saved_audiences import freezing
 from notifier.saved_audiences.document import Document, Group, Line
 from notifier.saved_audiences.saving import create
-from tests.support.factories import a_broadcast, a_client, a_field, a_saved_audience, a_tag
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_field, a_saved_audience, a_tag
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 
@@ -75,6 +76,23 @@ def test_a_tag_that_was_renamed_since_is_the_one_that_they_had(now: datetime) ->
 
     assert found is not None
     assert (found.was_in, found.answers) == (True, [("Has the tag “Gold”", True)])
+
+
+@pytest.mark.parametrize("got_it", [True, False])
+def test_of_an_erased_client_only_a_message_tells(now: datetime, got_it: bool) -> None:
+    client, vip = a_client(listings="both"), a_tag("VIP")
+    values.set_values(client_id=client.pk, values={}, tags={vip: True}, origin=ChangeOrigin(), now=now - 4 * HOUR)
+    broadcast = sent_to(Line("tag", "has", vip.pk), now=now)
+    if got_it:
+        a_delivery(broadcast=broadcast, client=client, state=Delivery.State.SENT)
+    erase(client_id=client.pk, by=None, why="They asked.", now=now)
+    client.refresh_from_db()
+
+    found = explanation.audience(client=client, broadcast=broadcast)
+
+    assert found is not None
+    assert (found.was_in, found.answers) == (True if got_it else None, [])
+    assert found.unknown == ("" if got_it else membership.ERASED)
 
 
 def test_in_an_audience_and_without_consent_the_consent_is_the_reason(now: datetime) -> None:
