@@ -23,10 +23,10 @@ LOCK = env -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_DEFAULT_INDEX -u UV_INDEX_URL
 	--python-version 3.11 --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test lint bench faults screenshots messages lock clean
+.PHONY: help venv run test lint bench faults screenshots messages messages-staff lock clean
 
 help: ## List what make can do
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: ## Start everything on http://localhost:8000 (PORT=… for another port)
 	$(call bootstrap,run)
@@ -63,12 +63,17 @@ screenshots: ## Take a picture of every page (ARGS="--docs" refreshes those of t
 	$(call bootstrap,dev)
 	@.venv/bin/python -m tests.screenshots $(ARGS)
 
-# Only of what clients read: the back office is English.
+# Of what clients read alone: notifier/management/commands/makemessages.py says what that is.
 messages: ## Bring the catalogues up to date and compile them (LANGUAGE=it begins one; needs gettext)
 	$(call bootstrap,dev)
 	$(LINT_SETTINGS) .venv/bin/python manage.py makemessages $(if $(LANGUAGE),-l $(LANGUAGE),--all) --no-wrap --add-location file \
 		--ignore var --ignore tests --ignore bench --ignore docs
 	$(LINT_SETTINGS) .venv/bin/python manage.py compilemessages $(if $(LANGUAGE),-l $(LANGUAGE)) --ignore .venv
+
+messages-staff: ## Collect what staff read into locale_staff/django.pot, for a translator (LANGUAGE=it begins a catalogue)
+	$(call bootstrap,dev)
+	$(LINT_SETTINGS) .venv/bin/python manage.py makemessages --staff $(if $(LANGUAGE),-l $(LANGUAGE),--all) --no-wrap --add-location file \
+		--ignore var --ignore tests --ignore bench --ignore docs
 
 lock: ## Compile the hashed locks from requirements.in and requirements-dev.in
 	$(call bootstrap,dev)

@@ -75,7 +75,8 @@ TIME_ZONE = (
 USE_TZ = True
 USE_I18N = True
 FORMAT_MODULE_PATH = "config.formats"
-# What clients read is translated. The back office is always in LANGUAGE_CODE: no middleware looks at the browser's.
+# What clients read is translated. The back office is marked for it, and always in LANGUAGE_CODE: no middleware looks at
+# the browser's. docs/extending.md says how it would be switched on.
 LOCALE_PATHS = [BASE_DIR / "locale"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -115,6 +115,13 @@ class NotifierAdminSite(AdminSite):
     enable_nav_sidebar = False
     empty_value_display = NOTHING
 
+    def _build_app_dict(self, *args: Any, **options: Any) -> Any:
+        """With names that are put into a language once: Django sorts by them, and would do it at every comparison."""
+        found: Any = super()._build_app_dict(*args, **options)
+        for app in found.values():
+            app["models"] = [{**model, "name": str(model["name"])} for model in app["models"]]
+        return found
+
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         context = super().each_context(request)
         apps = context["available_apps"]

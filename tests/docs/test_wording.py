@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.marks import text_of, without_marks
 from tests.docs.test_documents import DOCUMENTS, PROJECT
 
 #: What is shown where the terminal may know no other letters than those of ASCII.
@@ -86,7 +87,12 @@ HEADING = re.compile(
 
 def prose(template: str) -> str:
     """A template's text alone, with a bar for each value and each tag; the attributes that are read out stay."""
-    bare = re.sub(r"\{#.*?#\}|\{% comment %\}.*?\{% endcomment %\}|<style.*?</style>", " ", template, flags=re.DOTALL)
+    bare = re.sub(
+        r"\{#.*?#\}|\{% comment %\}.*?\{% endcomment %\}|<style.*?</style>",
+        " ",
+        without_marks(template),
+        flags=re.DOTALL,
+    )
     bare = re.sub(r"\{[%{].*?[}%]\}", " | ", bare)
     read_out = " ".join(re.findall(r'(?:aria-label|title|placeholder|alt|value)="([^"]*)"', bare))
     return " ".join(f"{re.sub(r'<[^>]*>', ' ', bare)} {read_out}".split())
@@ -156,7 +162,7 @@ def test_inside_a_sentence_it_is_by_e_mail() -> None:
 def test_headings_buttons_and_columns_have_one_capital() -> None:
     wrong: list[tuple[str, object]] = []
     for path in sorted((PROJECT / "templates").rglob("*.html")):
-        for _, inside in HEADING.findall(path.read_text()):
+        for _, inside in HEADING.findall(without_marks(path.read_text())):
             pieces = [piece.split() for piece in re.split(r"\{[%{].*?[}%]\}|<[^>]*>|[.:] ", inside) if piece.strip()]
             if pieces and pieces[0][0][0].islower() and not inside.lstrip().startswith("{"):
                 wrong.append((path.name, pieces[0]))
@@ -169,8 +175,8 @@ def test_headings_buttons_and_columns_have_one_capital() -> None:
 def labels(module: str) -> Iterator[str]:
     """What a module gives to forms, columns, buttons and headings by their names."""
     for node in ast.walk(ast.parse(module)):
-        if isinstance(node, ast.keyword) and node.arg in LABELS and isinstance(node.value, ast.Constant):
-            yield str(node.value.value)
+        if isinstance(node, ast.keyword) and node.arg in LABELS and (label := text_of(node.value)) is not None:
+            yield label
 
 
 def test_labels_that_stand_in_code_have_one_capital_too() -> None:

@@ -47,7 +47,7 @@ class BackOfficeAdmin(admin.ModelAdmin):
     actions_on_top = False
     actions_on_bottom = True
     #: Below the search field for those who may not see clients, where others find clients with it.
-    search_help_without_clients = ""
+    search_help_without_clients: Any = ""
     #: What links of ours filter the list by, besides the filters that it offers.
     linked_by: ClassVar[tuple[str, ...]] = ()
     #: With these a save is refused as a whole; they say why. The page then shows what is there now.

@@ -16,7 +16,7 @@ class ReasonField(forms.CharField):
     default_validators = [validate_one_line]
     default_error_messages = {"required": "Give a reason. It is recorded."}
 
-    def __init__(self, *, max_length: int, help_text: str, **options: Any) -> None:
+    def __init__(self, *, max_length: int, help_text: Any, **options: Any) -> None:
         widget = forms.TextInput(attrs={"autocomplete": "off"})
         super().__init__(label="Reason", max_length=max_length, help_text=help_text, widget=widget, **options)
 
@@ -30,7 +30,7 @@ class EvidenceField(forms.CharField):
 
     default_validators = [validate_one_line]
 
-    def __init__(self, *, help_text: str) -> None:
+    def __init__(self, *, help_text: Any) -> None:
         widget = forms.TextInput(attrs={"autocomplete": "off"})
         super().__init__(
             label="How do we know?", required=False, max_length=MAX_EVIDENCE, help_text=help_text, widget=widget

@@ -46,7 +46,7 @@ _LOST = format_html(
 )
 
 
-def _in_words(form: forms.BaseForm, *, help_text: str = _WITHOUT) -> None:
+def _in_words(form: forms.BaseForm, *, help_text: Any = _WITHOUT) -> None:
     form.fields["password2"].label, form.fields["password2"].help_text = _REPEATED, ""
     if choice := cast(forms.ChoiceField | None, form.fields.get("usable_password")):
         choice.label, choice.help_text = "Log in with a password", help_text

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib import admin as django_admin
 from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
@@ -569,3 +570,13 @@ def test_a_broadcast_that_stands_still_says_so_and_promises_no_time(admin: Brows
         assert "4 of 10 sent" in text
         assert "E-mail stopped: no dispatcher" in text
         assert "left" not in text.split("4 of 10 sent")[1][:60]
+
+
+def test_the_menu_s_names_are_put_into_a_language_once(admin: Browser) -> None:
+    """Django sorts the models by their names: one that is made at each comparison is dear."""
+    request = admin.get("/admin/").wsgi_request
+
+    names = [model["name"] for app in django_admin.site.get_app_list(request) for model in app["models"]]
+
+    assert len(names) > 20
+    assert {type(name) for name in names} == {str}

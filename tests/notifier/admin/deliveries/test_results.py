@@ -157,8 +157,8 @@ def test_a_stored_reason_reads_alike_on_every_page_and_in_every_file(admin: Brow
     texts = {page: shown_text(admin.get(page)) for page in pages}
     texts["record"] = f"{record_file.full_record(client=client, now=timezone.now())}"
 
-    assert [page for page, text in texts.items() if reason.label not in text] == []
-    assert [page for page, text in texts.items() if reason.value in text.replace(reason.label, "")] == []
+    assert [page for page, text in texts.items() if str(reason.label) not in text] == []
+    assert [page for page, text in texts.items() if reason.value in text.replace(str(reason.label), "")] == []
 
 
 def shown_text(page: Any) -> str:
