@@ -7,25 +7,27 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.web import error_pages
 
 logger = logging.getLogger(__name__)
 
-NOTHING_CHANGED = "Nothing was changed."
+NOTHING_CHANGED = _("Nothing was changed.")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's `handler404`. An address outside the back office is most likely a client's link that was cut off."""
     if not _is_of_staff(request):
         return error_pages.public_page(request, status=HTTPStatus.NOT_FOUND, template="unknown")
-    reason = "The web address is wrong, or what it led to has been deleted."
+    reason = gettext("The web address is wrong, or what it led to has been deleted.")
     return _page(request, HTTPStatus.NOT_FOUND, "Page not found", reason)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's `handler403`."""
-    ask = "You don’t have permission for it. Ask your administrator for it."
+    ask = gettext("You don’t have permission for it. Ask your administrator for it.")
     if request.method in ("GET", "HEAD"):
         return _page(request, HTTPStatus.FORBIDDEN, "You can’t open this page", ask)
     return _page(request, HTTPStatus.FORBIDDEN, "You can’t do this", f"{NOTHING_CHANGED} {ask}")
@@ -33,16 +35,19 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Django's CSRF_FAILURE_VIEW. Its own reason is for the log: it says nothing that somebody could act on."""
-    words = (
-        f"{NOTHING_CHANGED} You have probably logged in or out since you opened the page, perhaps in another tab. "
-        "Go back, reload the page and try again. If that doesn’t help, allow cookies for this site."
-    )
+    words = gettext(
+        "%(nothing_changed)s You have probably logged in or out since you opened the page, perhaps in "
+        "another tab. Go back, reload the page and try again. If that doesn’t help, allow cookies for "
+        "this site."
+    ) % {"nothing_changed": NOTHING_CHANGED}
     return _page(request, HTTPStatus.FORBIDDEN, "This page was out of date", words)
 
 
 def not_allowed(request: HttpRequest, refusal: HttpResponse) -> HttpResponse:
     """For an address that is only posted to, and was opened: by a bookmark, or by the log-in that leads back to it."""
-    words = f"{NOTHING_CHANGED} This web address belongs to a button. Go to the page that has it and press it there."
+    words = gettext(
+        "%(nothing_changed)s This web address belongs to a button. Go to the page that has it and press it there."
+    ) % {"nothing_changed": NOTHING_CHANGED}
     answer = _page(request, HTTPStatus.METHOD_NOT_ALLOWED, "This can’t be opened", words)
     answer["Allow"] = refusal["Allow"]
     return answer

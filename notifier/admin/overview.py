@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext
 from django_htmx.http import HTMX_STOP_POLLING
 
 from notifier.models import Channel
@@ -94,7 +95,9 @@ def try_again_page(request: HttpRequest, name: str) -> HttpResponse:
         return HttpResponseNotAllowed(["POST"])
     channel = Channel(name)
     if breakers.probe_now(channel=channel, now=clock.now()):
-        messages.success(request, f"Trying {channel.in_words} now, with a single message.")
+        messages.success(
+            request, gettext("Trying %(in_words)s now, with a single message.") % {"in_words": channel.in_words}
+        )
     else:
-        messages.info(request, f"{channel.label} is no longer paused.")
+        messages.info(request, gettext("%(channel_label)s is no longer paused.") % {"channel_label": channel.label})
     return redirect("admin:index")

@@ -18,6 +18,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils.cache import patch_vary_headers
 from django.utils.text import capfirst
+from django.utils.translation import gettext_lazy as _
 from django_htmx.http import HttpResponseClientRedirect
 
 from notifier.admin import error_pages, overview
@@ -74,9 +75,11 @@ class LoginForm(AdminAuthenticationForm):
 
     error_messages = {
         **AdminAuthenticationForm.error_messages,
-        "invalid_login": "Enter the correct username and password of a staff account. Both are case-sensitive.",
-        "published": "This password is published in the documentation, so it can’t be used here. Ask whoever runs the "
-        "server to set another one.",
+        "invalid_login": _("Enter the correct username and password of a staff account. Both are case-sensitive."),
+        "published": _(
+            "This password is published in the documentation, so it can’t be used here. Ask whoever runs the "
+            "server to set another one."
+        ),
     }
 
     def confirm_login_allowed(self, user: User) -> None:
@@ -107,9 +110,9 @@ def _with_ids(view: Callable[..., Any]) -> Callable[..., Any]:
 
 class NotifierAdminSite(AdminSite):
     login_form = LoginForm
-    site_header = "Notifier"
-    site_title = "Notifier"
-    index_title = "Overview"
+    site_header = _("Notifier")
+    site_title = _("Notifier")
+    index_title = _("Overview")
     site_url = None
     # The menu is our own, in the page's frame.
     enable_nav_sidebar = False

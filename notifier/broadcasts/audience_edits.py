@@ -9,6 +9,7 @@ from datetime import datetime
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext
 
 from notifier.broadcasts import lifecycle, staff_mails
 from notifier.models import Broadcast, BroadcastChange, SavedAudience, Tag
@@ -111,4 +112,7 @@ def take_merge(*, tag: Tag, into: Tag, by: User | None, now: datetime) -> None:
             try:
                 _take_edit(audience, by, now)
             except BrokenAudience as error:
-                raise ValidationError(f"The audience “{audience}” can’t be read. {error}") from error
+                raise ValidationError(
+                    gettext("The audience “%(audience)s” can’t be read. %(error)s")
+                    % {"audience": audience, "error": error}
+                ) from error

@@ -166,7 +166,7 @@ def _decision(resolved: ResolvedDelivery) -> dict[str, Any]:
         "when": _moment(resolution.at),
         "by": resolution.by.get_username() if resolution.by else "the command line",
         "reason": resolution.why,
-        "before": Delivery.State(resolved.state_before).label,
+        "before": str(Delivery.State(resolved.state_before).label),
     }
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Max
+from django.utils.translation import gettext
 
 from notifier.fields import usage
 from notifier.messages import placeholders
@@ -127,16 +128,24 @@ def check_labels(labels: Sequence[str], *, kind: str) -> None:
     """Raises `ValidationError` where these can't be the options of one field."""
     most = MAX_SEVERAL if kind == FieldKind.CHOICES else MAX_OPTIONS
     if len(labels) > most:
-        raise ValidationError(f"A field like this can have {most} options, retired ones among them.")
+        raise ValidationError(
+            gettext("A field like this can have %(most)s options, retired ones among them.") % {"most": most}
+        )
     seen: set[str] = set()
     for label in labels:
         validate_name(label)
         if len(label) > MAX_LABEL_LETTERS:
-            raise ValidationError(f"An option can have {MAX_LABEL_LETTERS} characters. Shorten “{label[:30]}…”.")
+            raise ValidationError(
+                gettext("An option can have %(max_label_letters)s characters. Shorten “%(label)s…”.")
+                % {"max_label_letters": MAX_LABEL_LETTERS, "label": label[:30]}
+            )
         if any(one in label for one in SEPARATORS):
-            raise ValidationError(f"An option can’t have {' or '.join(SEPARATORS)} in it, as “{label}” has.")
+            raise ValidationError(
+                gettext("An option can’t have %(join)s in it, as “%(label)s” has.")
+                % {"join": " or ".join(SEPARATORS), "label": label}
+            )
         if folded(label) in seen:
-            raise ValidationError(f"“{label}” is there twice.")
+            raise ValidationError(gettext("“%(label)s” is there twice.") % {"label": label})
         seen.add(folded(label))
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext
 
 from notifier.fields import usage
 from notifier.fields.applying import ChangeOrigin, wanted
@@ -29,22 +30,27 @@ class TagInUse(Exception):
 def check_name(name: str, *, besides: Tag | None = None) -> None:
     """Raises `ValidationError` where no tag can be called so."""
     if not name.strip():
-        raise ValidationError("Enter a name.")
+        raise ValidationError(gettext("Enter a name."))
     validate_name(name)
     if len(name) > MAX_NAME_LETTERS:
-        raise ValidationError(f"A tag’s name can have {MAX_NAME_LETTERS} characters.")
+        raise ValidationError(
+            gettext("A tag’s name can have %(max_name_letters)s characters.") % {"max_name_letters": MAX_NAME_LETTERS}
+        )
     if any(one in name for one in SEPARATORS):
-        raise ValidationError("A tag can’t have a comma or a semicolon in its name: they separate tags.")
+        raise ValidationError(gettext("A tag can’t have a comma or a semicolon in its name: they separate tags."))
     others = Tag.objects.exclude(pk=besides.pk) if besides else Tag.objects.all()
     if found := others.filter(folded=folded(name)).first():
-        raise ValidationError(f"There is a tag “{found}” already.")
+        raise ValidationError(gettext("There is a tag “%(found)s” already.") % {"found": found})
 
 
 def add(name: str) -> Tag:
     """Raises `ValidationError`."""
     check_name(name)
     if Tag.objects.count() >= MAX_TAGS:
-        raise ValidationError(f"There are {MAX_TAGS:,} tags already. Merge some, or delete those that nobody has.")
+        raise ValidationError(
+            gettext("There are %(max_tags)s tags already. Merge some, or delete those that nobody has.")
+            % {"max_tags": f"{MAX_TAGS:,}"}
+        )
     return Tag.objects.create(name=name, folded=folded(name))
 
 

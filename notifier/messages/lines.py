@@ -4,6 +4,7 @@ import re
 import unicodedata
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
 
 #: Control characters, what Unicode calls a line's or a paragraph's end, and halves of a character, which can't be
 #: written. Python's `email` ends a header's line at each of \x0b, \x0c, \x1c-\x1e, \x85, U+2028 and U+2029, too.
@@ -40,13 +41,13 @@ def is_no_name(text: str) -> bool:
 def validate_one_line(value: object) -> None:
     """For fields of models and forms; raises `ValidationError`. Migrations know it by this name."""
     if not is_one_line(str(value)):
-        raise ValidationError("Enter one line, without tabs or other control characters.", code="lines")
+        raise ValidationError(gettext("Enter one line, without tabs or other control characters."), code="lines")
     if str(value) and is_blank(str(value)):
-        raise ValidationError("Nothing in this text would be visible. Enter some text.", code="invisible")
+        raise ValidationError(gettext("Nothing in this text would be visible. Enter some text."), code="invisible")
 
 
 def validate_name(value: object) -> None:
     """For the names of clients, topics, groups and staff; raises `ValidationError`."""
     validate_one_line(value)
     if str(value) and is_no_name(str(value)):
-        raise ValidationError(f"“{value}” is not a name.", code="no_name")
+        raise ValidationError(gettext("“%(value)s” is not a name.") % {"value": value}, code="no_name")

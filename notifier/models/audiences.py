@@ -4,6 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from notifier.messages.lines import validate_name, validate_one_line
 
@@ -19,18 +20,18 @@ class SavedAudience(models.Model):
         blank=True,
         default="",
         validators=[validate_one_line],
-        help_text="For colleagues: what it is for.",
+        help_text=_("For colleagues: what it is for."),
     )
     #: The conditions, as `notifier.saved_audiences.document` checks and reads them.
     document: Any = models.JSONField(default=dict, editable=False)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+", editable=False
     )
-    created_at = models.DateTimeField("created", auto_now_add=True)
-    updated_at = models.DateTimeField("changed", auto_now=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("changed"), auto_now=True)
 
     class Meta:
-        verbose_name = "audience"
+        verbose_name = _("audience")
         permissions = [("use_savedaudience", "Can broadcast to a saved audience")]
 
     def __str__(self) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from notifier.messages import brands
 from notifier.messages.brands import BrandLook
@@ -31,8 +32,8 @@ class BrandQuerySet(models.QuerySet["Brand"]):
 
 class Brand(models.Model):
     class Ink(models.TextChoices):
-        WHITE = brands.WHITE, "White"
-        DARK = brands.DARK, "Dark"
+        WHITE = brands.WHITE, _("White")
+        DARK = brands.DARK, _("Dark")
 
     name = models.CharField(
         max_length=80,
@@ -40,8 +41,10 @@ class Brand(models.Model):
         default="",
         db_default="",
         validators=[validate_one_line],
-        help_text="Shown at the top of e-mails and on the pages that clients open. If you leave it empty, those "
-        "pages show the sender’s name.",
+        help_text=_(
+            "Shown at the top of e-mails and on the pages that clients open. If you leave it empty, those "
+            "pages show the sender’s name."
+        ),
     )
     logo = models.ForeignKey(
         Picture,
@@ -49,24 +52,24 @@ class Brand(models.Model):
         blank=True,
         on_delete=models.PROTECT,
         related_name="+",
-        help_text="Shown instead of the name, which becomes its description. Upload it under Pictures first.",
+        help_text=_("Shown instead of the name, which becomes its description. Upload it under Pictures first."),
     )
     colour = models.CharField(
-        "main colour",
+        _("main colour"),
         max_length=7,
         default=brands.COLOUR,
         db_default=brands.COLOUR,
-        help_text="For buttons and links, such as #4a45c4.",
+        help_text=_("For buttons and links, such as #4a45c4."),
     )
     ink = models.CharField(
-        "text on buttons", max_length=7, choices=Ink.choices, default=Ink.WHITE, db_default=brands.WHITE
+        _("text on buttons"), max_length=7, choices=Ink.choices, default=Ink.WHITE, db_default=brands.WHITE
     )
     postal_address = models.TextField(
         max_length=MAX_ADDRESS_LETTERS,
         blank=True,
         default="",
         db_default="",
-        help_text="Shown at the end of e-mails. Many countries require it by law.",
+        help_text=_("Shown at the end of e-mails. Many countries require it by law."),
     )
     reply_line = models.CharField(
         max_length=200,
@@ -74,14 +77,16 @@ class Brand(models.Model):
         default="",
         db_default="",
         validators=[validate_one_line],
-        help_text="How clients can reach you, at the end of e-mails. For example: “Questions? Reply to this e-mail.”",
+        help_text=_(
+            "How clients can reach you, at the end of e-mails. For example: “Questions? Reply to this e-mail.”"
+        ),
     )
-    updated_at = models.DateTimeField("changed", auto_now=True)
+    updated_at = models.DateTimeField(_("changed"), auto_now=True)
 
     objects = BrandQuerySet.as_manager()
 
     class Meta:
-        verbose_name_plural = "brand"
+        verbose_name_plural = _("brand")
         default_permissions = ("view", "change")
         constraints = [models.CheckConstraint(name="brand_is_one_row", condition=Q(pk=ONLY))]
 

@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models import Exists, F, OuterRef, Q
+from django.utils.translation import gettext_lazy as _
 
 from notifier.messages.lines import validate_one_line
 from notifier.models.audiences import SavedAudience
@@ -83,14 +84,14 @@ class BroadcastQuerySet(models.QuerySet["Broadcast"]):
 
 class Broadcast(WithBodies):
     class State(models.TextChoices):
-        AWAITING_APPROVAL = "AWAITING_APPROVAL", "Awaiting approval"
-        SCHEDULED = "SCHEDULED", "Scheduled"
-        RUNNING = "RUNNING", "Sending"
-        PAUSED = "PAUSED", "Paused"
-        CANCELLED = "CANCELLED", "Cancelled"
-        FINISHED = "FINISHED", "Finished"
+        AWAITING_APPROVAL = "AWAITING_APPROVAL", _("Awaiting approval")
+        SCHEDULED = "SCHEDULED", _("Scheduled")
+        RUNNING = "RUNNING", _("Sending")
+        PAUSED = "PAUSED", _("Paused")
+        CANCELLED = "CANCELLED", _("Cancelled")
+        FINISHED = "FINISHED", _("Finished")
         #: A second person said no. Nothing of it was ever sent, and its text is not offered again as it is.
-        REJECTED = "REJECTED", "Rejected"
+        REJECTED = "REJECTED", _("Rejected")
 
     #: Nothing was sent yet, and clients who are added now are still included.
     BEFORE_START = (State.AWAITING_APPROVAL, State.SCHEDULED)
@@ -101,29 +102,29 @@ class Broadcast(WithBodies):
     topic = models.ForeignKey(Topic, on_delete=models.PROTECT, related_name="broadcasts")
     subject = models.CharField(max_length=200, validators=[validate_one_line])
     preheader = models.CharField(max_length=150, blank=True, default="", db_default="")
-    email_body = models.TextField("e-mail text", blank=True)
-    sms_body = models.TextField("SMS text", blank=True)
+    email_body = models.TextField(_("e-mail text"), blank=True)
+    sms_body = models.TextField(_("SMS text"), blank=True)
     #: The same in other languages, as `notifier.messages.variants` writes it.
-    variants = models.TextField("in other languages", blank=True, default="", db_default="", editable=False)
+    variants = models.TextField(_("in other languages"), blank=True, default="", db_default="", editable=False)
     #: The brand as it was when the broadcast was asked for, as `BrandLook` writes it. NULL: there was none.
     brand = models.JSONField(null=True)
     #: The notification's `updated_at` when its text was copied; shows whether it was edited since.
     text_of = models.DateTimeField(null=True)
     #: Who last changed the text while the broadcast awaited approval; NULL if nobody did.
     text_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
-    state = models.CharField("status", max_length=20, choices=State.choices, default=State.RUNNING)
+    state = models.CharField(_("status"), max_length=20, choices=State.choices, default=State.RUNNING)
     #: When it starts by itself. NULL: at once.
     scheduled_for = models.DateTimeField(null=True)
     #: When it starts by itself because the time to undo it is over. Only while `scheduled_for` is the same: another
     #: time that staff have chosen since is their own.
     undo_until = models.DateTimeField(null=True)
     #: What has not been sent by then is never sent.
-    expires_at = models.DateTimeField("expires", null=True)
+    expires_at = models.DateTimeField(_("expires"), null=True)
     #: Ignores quiet hours and frequency caps, but never consent.
-    is_critical = models.BooleanField("critical", default=False, db_default=False)
+    is_critical = models.BooleanField(_("critical"), default=False, db_default=False)
     needs_approval = models.BooleanField(default=False, db_default=False)
     approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
-    approved_at = models.DateTimeField("approved", null=True)
+    approved_at = models.DateTimeField(_("approved"), null=True)
     #: Who rejected it; `ended_because` says why, and `finished_at` when.
     rejected_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+", db_index=False
@@ -166,9 +167,9 @@ class Broadcast(WithBodies):
     request_id = models.UUIDField(unique=True)
     #: NULL: the command line. Users who sent something can only be deactivated, not deleted.
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
-    created_at = models.DateTimeField("created", auto_now_add=True)
-    started_at = models.DateTimeField("started", null=True)
-    finished_at = models.DateTimeField("finished", null=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    started_at = models.DateTimeField(_("started"), null=True)
+    finished_at = models.DateTimeField(_("finished"), null=True)
 
     objects = BroadcastQuerySet.as_manager()
 
@@ -217,9 +218,9 @@ class BroadcastChange(models.Model):
     """Somebody changed what is to be sent, or when, after the broadcast had been asked for: they can't approve it."""
 
     class What(models.TextChoices):
-        TEXT = "TEXT", "Text"
-        TIME = "TIME", "Time"
-        AUDIENCE = "AUDIENCE", "Audience"
+        TEXT = "TEXT", _("Text")
+        TIME = "TIME", _("Time")
+        AUDIENCE = "AUDIENCE", _("Audience")
 
     broadcast = models.ForeignKey(Broadcast, on_delete=models.PROTECT, related_name="changes")
     by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")

@@ -1,4 +1,5 @@
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from notifier.addresses import emails
 
@@ -6,8 +7,8 @@ from notifier.addresses import emails
 class Channel(models.TextChoices):
     """The ways to reach a client. The value names the queue, the preference's field and the setting's prefix."""
 
-    EMAIL = "email", "E-mail"
-    SMS = "sms", "SMS"
+    EMAIL = "email", _("E-mail")
+    SMS = "sms", _("SMS")
 
     @property
     def address_field(self) -> str:

@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Length, Lower
+from django.utils.translation import gettext_lazy as _
 from phonenumber_field.modelfields import PhoneNumberField
 from simple_history.models import HistoricalRecords
 
@@ -82,20 +83,20 @@ class Client(models.Model):
     #: type, as a process of the release before does, leaves others here, and a number of unknown type passes.
     landline_ending = models.CharField(max_length=4, null=True, editable=False)
     #: Only `notifier.clients.archiving` writes it, and an erasure: no form does.
-    is_active = models.BooleanField("active", default=True, db_default=True)
+    is_active = models.BooleanField(_("active"), default=True, db_default=True)
     #: Empty: the phone number's zone counts, or else CLIENT_TIME_ZONE.
     time_zone = models.CharField(max_length=64, blank=True, default="", db_default="")
     #: One of CLIENT_LANGUAGES, as a code. NULL, and one that is no longer among them: the default of the settings.
     language = models.CharField(max_length=12, null=True, blank=True)
-    created_at = models.DateTimeField("created", auto_now_add=True)
-    updated_at = models.DateTimeField("changed", auto_now=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("changed"), auto_now=True)
 
     #: When personal data was erased. Only the id is left, which deliveries refer to.
-    erased_at = models.DateTimeField("erased", null=True, editable=False)
+    erased_at = models.DateTimeField(_("erased"), null=True, editable=False)
 
     #: When they said on their own page that they want nothing any more. Only they can subscribe again then, or staff
     #: with a permission for it: see `notifier.consent.consents.refusals`.
-    stopped_at = models.DateTimeField("unsubscribed from everything", null=True, editable=False)
+    stopped_at = models.DateTimeField(_("unsubscribed from everything"), null=True, editable=False)
 
     objects = ClientQuerySet.as_manager()
     history = HistoricalRecords(excluded_fields=["landline_ending", "updated_at", "stopped_at"])
@@ -111,7 +112,7 @@ class Client(models.Model):
             models.CheckConstraint(
                 name="client_has_an_address",
                 condition=Q(email__isnull=False) | Q(phone__isnull=False) | Q(erased_at__isnull=False),
-                violation_error_message="A client needs an e-mail address or a phone number.",
+                violation_error_message=_("A client needs an e-mail address or a phone number."),
             ),
             models.CheckConstraint(name="client_email_lower", condition=Q(email=Lower("email"), email__contains="@")),
             models.CheckConstraint(name="client_phone_e164", condition=Q(phone__regex=E164)),
@@ -159,8 +160,8 @@ class Preference(models.Model):
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="preferences", db_index=False)
     # The index below begins with it.
     topic = models.ForeignKey(Topic, on_delete=models.PROTECT, related_name="preferences", db_index=False)
-    email = models.BooleanField("e-mail", default=False, db_default=False)
-    sms = models.BooleanField("SMS", default=False, db_default=False)
+    email = models.BooleanField(_("e-mail"), default=False, db_default=False)
+    sms = models.BooleanField(_("SMS"), default=False, db_default=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(name="preference_client_topic", fields=["client", "topic"])]

@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from notifier.models.channels import Channel
 from notifier.models.clients import Client, Topic
@@ -9,17 +10,17 @@ from notifier.models.clients import Client, Topic
 
 class ConsentChange(models.Model):
     class Source(models.TextChoices):
-        STAFF = "STAFF", "Staff"
-        IMPORT = "IMPORT", "Import"
-        COMMAND = "COMMAND", "Command line"
+        STAFF = "STAFF", _("Staff")
+        IMPORT = "IMPORT", _("Import")
+        COMMAND = "COMMAND", _("Command line")
         #: The client, by the link of a message: see `ip`.
-        LINK = "LINK", "Link in a message"
+        LINK = "LINK", _("Link in a message")
         #: The mailbox provider's own button, which posts for the client (RFC 8058).
-        ONE_CLICK = "ONE_CLICK", "Unsubscribe button in the mail program"
+        ONE_CLICK = "ONE_CLICK", _("Unsubscribe button in the mail program")
         #: The client, on their preference page.
-        PAGE = "PAGE", "Preference page"
+        PAGE = "PAGE", _("Preference page")
         #: What the preferences were before changes were recorded.
-        EARLIER = "EARLIER", "Before records began"
+        EARLIER = "EARLIER", _("Before records began")
 
     #: Changes that clients make themselves.
     CLIENT_REQUESTED = (Source.LINK, Source.ONE_CLICK, Source.PAGE)
@@ -37,7 +38,7 @@ class ConsentChange(models.Model):
     #: E.g. the file's name or the reason: where the change came from.
     detail = models.CharField(max_length=300, blank=True, default="", db_default="")
     #: The client's IP address for a change on a public page; otherwise NULL.
-    ip = models.GenericIPAddressField("address", null=True)
+    ip = models.GenericIPAddressField(_("address"), null=True)
 
     class Meta:
         default_permissions = ("view",)

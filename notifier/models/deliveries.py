@@ -5,6 +5,7 @@ A delivery names its broadcast as text: `broadcasts` is above, and asks which of
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from notifier.models.channels import Channel
 from notifier.models.clients import Client
@@ -13,17 +14,17 @@ from notifier.models.clients import Client
 class Reason(models.TextChoices):
     """Why a delivery was skipped: as its `detail` has it, which stays as it is, and as people read it."""
 
-    NO_EMAIL = "no e-mail address", "no e-mail address"
-    NO_PHONE = "no phone number", "no phone number"
-    LANDLINE = "landline number: no SMS is sent there", "landline number"
-    SUPPRESSED = "address suppressed", "address suppressed"
-    ARCHIVED = "client archived", "client archived"
-    CONSENT_GONE = "consent withdrawn after the send began", "consent withdrawn after sending began"
-    FREQUENCY_CAP = "frequency cap", "frequency cap reached"
+    NO_EMAIL = "no e-mail address", _("no e-mail address")
+    NO_PHONE = "no phone number", _("no phone number")
+    LANDLINE = "landline number: no SMS is sent there", _("landline number")
+    SUPPRESSED = "address suppressed", _("address suppressed")
+    ARCHIVED = "client archived", _("client archived")
+    CONSENT_GONE = "consent withdrawn after the send began", _("consent withdrawn after sending began")
+    FREQUENCY_CAP = "frequency cap", _("frequency cap reached")
     #: The provider answered so when it was sent.
-    OPTED_OUT = "the recipient has opted out at the provider", "opted out with the provider"
-    REACHED = "reached by an earlier broadcast meanwhile", "already sent in an earlier broadcast"
-    NO_VALUE = "no value for a placeholder", "no value for a placeholder"
+    OPTED_OUT = "the recipient has opted out at the provider", _("opted out with the provider")
+    REACHED = "reached by an earlier broadcast meanwhile", _("already sent in an earlier broadcast")
+    NO_VALUE = "no value for a placeholder", _("no value for a placeholder")
 
     @classmethod
     def in_words(cls, detail: str) -> str:
@@ -43,14 +44,14 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
 class Delivery(models.Model):
     class State(models.TextChoices):
-        PENDING = "PENDING", "Waiting"
-        SENDING = "SENDING", "Sending"
-        RETRYING = "RETRYING", "Retrying"
-        SENT = "SENT", "Sent"
-        FAILED = "FAILED", "Failed"
-        UNKNOWN = "UNKNOWN", "Unknown"
-        SKIPPED = "SKIPPED", "Skipped"
-        CANCELLED = "CANCELLED", "Cancelled"
+        PENDING = "PENDING", _("Waiting")
+        SENDING = "SENDING", _("Sending")
+        RETRYING = "RETRYING", _("Retrying")
+        SENT = "SENT", _("Sent")
+        FAILED = "FAILED", _("Failed")
+        UNKNOWN = "UNKNOWN", _("Unknown")
+        SKIPPED = "SKIPPED", _("Skipped")
+        CANCELLED = "CANCELLED", _("Cancelled")
 
     #: Not settled: they have a time when something is due.
     OPEN = (State.PENDING, State.SENDING, State.RETRYING)
@@ -68,22 +69,22 @@ class Delivery(models.Model):
     channel = models.CharField(max_length=10, choices=Channel.choices)
     #: Copied at the fan-out; empty where the client had none.
     address = models.CharField(max_length=254, blank=True, db_default="")
-    state = models.CharField("status", max_length=10, choices=State.choices, db_default=State.PENDING)
+    state = models.CharField(_("status"), max_length=10, choices=State.choices, db_default=State.PENDING)
     #: When the dispatcher must look at this row again; NULL once it is settled.
-    due_at = models.DateTimeField("due", null=True)
+    due_at = models.DateTimeField(_("due"), null=True)
     attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
     #: The token of the present or last claim. NULL while the row waits for a ticket or is in one.
     lease_token = models.UUIDField(null=True, editable=False)
     #: The client's language when it was last claimed. NULL where none was on record, or before it was.
     language = models.CharField(max_length=12, null=True, editable=False)
     detail = models.CharField(max_length=300, blank=True, default="", db_default="")
-    provider_id = models.CharField("provider’s ID", max_length=100, blank=True, default="", db_default="")
-    settled_at = models.DateTimeField("processed", null=True)
+    provider_id = models.CharField(_("provider’s ID"), max_length=100, blank=True, default="", db_default="")
+    settled_at = models.DateTimeField(_("processed"), null=True)
 
     objects = DeliveryQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "message"
+        verbose_name = _("message")
         permissions = [
             ("resolve_delivery", "Can mark messages as sent and send them again"),
             ("export_delivery", "Can export messages, with addresses"),
@@ -137,7 +138,7 @@ class DailyStats(models.Model):
     number = models.BigIntegerField()
 
     class Meta:
-        verbose_name_plural = "daily stats"
+        verbose_name_plural = _("daily stats")
         constraints = [models.UniqueConstraint(name="dailystats_once", fields=["broadcast", "day", "channel", "state"])]
         indexes = [
             models.Index(name="dailystats_day", fields=["day"]),

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from notifier.models.channels import Channel
 
@@ -11,26 +12,26 @@ class InboundMessage(models.Model):
     """A message that somebody sent to us. Keywords are acted on; everything else waits for staff to read it."""
 
     class Outcome(models.TextChoices):
-        STOPPED = "STOPPED", "Stopped"
-        STARTED = "STARTED", "Started again"
-        HELPED = "HELPED", "Help sent"
-        KEPT = "KEPT", "For staff to read"
+        STOPPED = "STOPPED", _("Stopped")
+        STARTED = "STARTED", _("Started again")
+        HELPED = "HELPED", _("Help sent")
+        KEPT = "KEPT", _("For staff to read")
 
     channel = models.CharField(max_length=10, choices=Channel.choices, default=Channel.SMS)
     provider = models.CharField(max_length=40)
     #: The provider's own id, so that a message that it delivers twice is handled once.
-    provider_id = models.CharField("provider’s ID", max_length=100)
+    provider_id = models.CharField(_("provider’s ID"), max_length=100)
     #: A digest once its client was erased.
     sender = models.CharField(max_length=254)
     text = models.TextField(blank=True)
     outcome = models.CharField(max_length=10, choices=Outcome.choices)
-    received_at = models.DateTimeField("received")
-    read_at = models.DateTimeField("read", null=True)
+    received_at = models.DateTimeField(_("received"))
+    read_at = models.DateTimeField(_("read"), null=True)
     read_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
 
     class Meta:
-        verbose_name = "SMS reply"
-        verbose_name_plural = "SMS replies"
+        verbose_name = _("SMS reply")
+        verbose_name_plural = _("SMS replies")
         default_permissions = ("view", "change")
         constraints = [models.UniqueConstraint(name="inboundmessage_once", fields=["provider", "provider_id"])]
         indexes = [
@@ -51,12 +52,12 @@ class ProviderEvent(models.Model):
     """What a provider reported about an address after it had taken a message."""
 
     class Kind(models.TextChoices):
-        HARD_BOUNCE = "HARD_BOUNCE", "Hard bounce"
-        SOFT_BOUNCE = "SOFT_BOUNCE", "Soft bounce"
-        COMPLAINT = "COMPLAINT", "Reported as spam"
-        UNSUBSCRIBED = "UNSUBSCRIBED", "Unsubscribed at the provider"
+        HARD_BOUNCE = "HARD_BOUNCE", _("Hard bounce")
+        SOFT_BOUNCE = "SOFT_BOUNCE", _("Soft bounce")
+        COMPLAINT = "COMPLAINT", _("Reported as spam")
+        UNSUBSCRIBED = "UNSUBSCRIBED", _("Unsubscribed at the provider")
         #: For a reason that is not the address's: the sender, the message, or a policy. It suppresses nothing.
-        REFUSED = "REFUSED", "Message rejected"
+        REFUSED = "REFUSED", _("Message rejected")
 
     channel = models.CharField(max_length=10, choices=Channel.choices, default=Channel.EMAIL)
     provider = models.CharField(max_length=40)
@@ -89,7 +90,7 @@ class SoftBounces(models.Model):
 
     class Meta:
         default_permissions = ()
-        verbose_name_plural = "soft bounces"
+        verbose_name_plural = _("soft bounces")
         constraints = [models.UniqueConstraint(name="softbounces_address", fields=["channel", "address"])]
 
     def __str__(self) -> str:

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from notifier.messages.lines import validate_name, validate_one_line
 from notifier.models.clients import Client
@@ -44,54 +45,54 @@ class ClientField(models.Model):
         max_length=MAX_KEY_LETTERS,
         unique=True,
         validators=[RegexValidator(KEY, "Use small letters a to z, digits and underscores, and begin with a letter.")],
-        help_text="For placeholders and files, such as member_since. It can’t be changed once the field is used.",
+        help_text=_("For placeholders and files, such as member_since. It can’t be changed once the field is used."),
     )
     label = models.CharField(
-        max_length=80, validators=[validate_name], help_text="Shown to staff, and above the column in files."
+        max_length=80, validators=[validate_name], help_text=_("Shown to staff, and above the column in files.")
     )
     #: The label without capitals: no two are the same.
     folded = models.CharField(max_length=250, unique=True, editable=False)
     help = models.CharField(
-        "help text",
+        _("help text"),
         max_length=200,
         blank=True,
         default="",
         validators=[validate_one_line],
-        help_text="Shown below the field on a client’s page: what belongs in it.",
+        help_text=_("Shown below the field on a client’s page: what belongs in it."),
     )
-    kind = models.CharField("type", max_length=10, choices=FieldKind.choices)
+    kind = models.CharField(_("type"), max_length=10, choices=FieldKind.choices)
     #: Of money alone.
     currency = models.CharField(
         max_length=3,
         blank=True,
         default="",
-        help_text="All amounts in this field are in this currency.",
+        help_text=_("All amounts in this field are in this currency."),
     )
     description = models.CharField(
-        "description for clients",
+        _("description for clients"),
         max_length=300,
         blank=True,
         default="",
         validators=[validate_one_line],
-        help_text="What you keep this for, in words for clients. Shown in the file of all data held about a client.",
+        help_text=_("What you keep this for, in words for clients. Shown in the file of all data held about a client."),
     )
-    position = models.PositiveIntegerField("order", default=0)
+    position = models.PositiveIntegerField(_("order"), default=0)
     #: Of `ClientValues`, where its values stand: it has that to itself.
     column = models.CharField(max_length=4, unique=True, editable=False)
     #: No new values are entered; those that are there stay.
-    retired_at = models.DateTimeField("retired", null=True, editable=False)
-    created_at = models.DateTimeField("created", auto_now_add=True)
+    retired_at = models.DateTimeField(_("retired"), null=True, editable=False)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     objects = ClientFieldQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "client field"
+        verbose_name = _("client field")
         constraints = [
             models.CheckConstraint(name="clientfield_key", condition=Q(key__regex=KEY)),
             models.CheckConstraint(
                 name="clientfield_currency",
                 condition=Q(kind=FieldKind.MONEY) & ~Q(currency="") | ~Q(kind=FieldKind.MONEY) & Q(currency=""),
-                violation_error_message="Choose the currency of an amount of money.",
+                violation_error_message=_("Choose the currency of an amount of money."),
             ),
             models.CheckConstraint(
                 name="clientfield_column",
@@ -132,8 +133,8 @@ class FieldOption(models.Model):
     number = models.PositiveSmallIntegerField(editable=False)
     label = models.CharField(max_length=MAX_LABEL_LETTERS, validators=[validate_name])
     folded = models.CharField(max_length=250, editable=False)
-    position = models.PositiveIntegerField("order", default=0)
-    retired_at = models.DateTimeField("retired", null=True, editable=False)
+    position = models.PositiveIntegerField(_("order"), default=0)
+    retired_at = models.DateTimeField(_("retired"), null=True, editable=False)
 
     class Meta:
         default_permissions = ()
@@ -203,7 +204,7 @@ class Tag(models.Model):
     #: What it was called before, with the end of each: [["VIP", "2026-06-10T09:00:00+00:00"]]. Changes on record have
     #: the name of their time.
     former_names: Any = models.JSONField(null=True, editable=False)
-    created_at = models.DateTimeField("created", auto_now_add=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     def __str__(self) -> str:
         return self.name

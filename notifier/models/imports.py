@@ -2,21 +2,22 @@
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from notifier.messages.lines import validate_one_line
 
 
 class ClientImport(models.Model):
     class State(models.TextChoices):
-        UPLOADED = "UPLOADED", "Being prepared"
-        DONE = "DONE", "Imported"
-        DISCARDED = "DISCARDED", "Discarded"
+        UPLOADED = "UPLOADED", _("Being prepared")
+        DONE = "DONE", _("Imported")
+        DISCARDED = "DISCARDED", _("Discarded")
 
-    file_name = models.CharField("file", max_length=200, validators=[validate_one_line])
+    file_name = models.CharField(_("file"), max_length=200, validators=[validate_one_line])
     #: Its rows in one form (`notifier.files.packed`), read once. Emptied once it is imported or discarded, because it
     #: is full of personal data.
     content = models.BinaryField()
-    state = models.CharField("status", max_length=10, choices=State.choices, default=State.UPLOADED)
+    state = models.CharField(_("status"), max_length=10, choices=State.choices, default=State.UPLOADED)
     #: Which column is what: `{"E-Mail address": "email", "Listings": "listings.email"}`.
     mapping = models.JSONField(default=dict)
     #: Of the columns' names: a file with the same ones is read as this one was (`notifier.clients.imports.proposals`).
@@ -32,11 +33,11 @@ class ClientImport(models.Model):
     #: The rows that were not imported, as CSV, with a column that says why. Emptied some time after the import.
     failed_rows = models.TextField(blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
-    created_at = models.DateTimeField("uploaded", auto_now_add=True)
-    finished_at = models.DateTimeField("imported", null=True)
+    created_at = models.DateTimeField(_("uploaded"), auto_now_add=True)
+    finished_at = models.DateTimeField(_("imported"), null=True)
 
     class Meta:
-        verbose_name = "import"
+        verbose_name = _("import")
         default_permissions = ("view",)
 
     def __str__(self) -> str:

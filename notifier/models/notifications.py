@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
 from notifier.messages import markdown, mistakes, pictures, placeholders, variants
@@ -80,10 +81,10 @@ class Notification(WithBodies):
     class Status(models.TextChoices):
         """How far it is. Never stored: `notifier.notifications.statuses.with_status` derives it."""
 
-        DRAFT = "DRAFT", "Draft"
-        READY = "READY", "Ready"
-        SCHEDULED = "SCHEDULED", "Scheduled"
-        SENT = "SENT", "Sent"
+        DRAFT = "DRAFT", _("Draft")
+        READY = "READY", _("Ready")
+        SCHEDULED = "SCHEDULED", _("Scheduled")
+        SENT = "SENT", _("Sent")
 
     #: What is written of it in the default language, by the names of the fields; and all of it.
     TEXTS = ("subject", "preheader", "email_body", "sms_body")
@@ -91,27 +92,29 @@ class Notification(WithBodies):
 
     topic = models.ForeignKey(Topic, on_delete=models.PROTECT, related_name="notifications")
     subject = models.CharField(
-        max_length=200, help_text="The subject of the e-mail. Staff see it as the name of the notification."
+        max_length=200, help_text=_("The subject of the e-mail. Staff see it as the name of the notification.")
     )
     preheader = models.CharField(
         max_length=150,
         blank=True,
         default="",
         db_default="",
-        help_text="Shown after the subject in the inbox, and not in the e-mail itself. If you leave it empty, "
-        "most inboxes show the beginning of the text.",
+        help_text=_(
+            "Shown after the subject in the inbox, and not in the e-mail itself. If you leave it empty, "
+            "most inboxes show the beginning of the text."
+        ),
     )
-    email_body = models.TextField("e-mail text", blank=True)
-    sms_body = models.TextField("SMS text", blank=True)
+    email_body = models.TextField(_("e-mail text"), blank=True)
+    sms_body = models.TextField(_("SMS text"), blank=True)
     #: The same in other languages, as `notifier.messages.variants` writes it. The history compares what is editable.
-    variants = models.TextField("in other languages", blank=True, default="", db_default="")
-    created_at = models.DateTimeField("created", auto_now_add=True, db_index=True)
-    updated_at = models.DateTimeField("changed", auto_now=True)
+    variants = models.TextField(_("in other languages"), blank=True, default="", db_default="")
+    created_at = models.DateTimeField(_("created"), auto_now_add=True, db_index=True)
+    updated_at = models.DateTimeField(_("changed"), auto_now=True)
 
     #: The `updated_at` of the text that staff said is ready to send. Another time than that of now means another text,
     #: so an edit makes it a draft again, whoever saves it.
     ready_of = models.DateTimeField(null=True, editable=False)
-    ready_at = models.DateTimeField("ready since", null=True, editable=False)
+    ready_at = models.DateTimeField(_("ready since"), null=True, editable=False)
     ready_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, editable=False, on_delete=models.SET_NULL, related_name="+", db_index=False
     )
@@ -123,7 +126,7 @@ class Notification(WithBodies):
             models.CheckConstraint(
                 name="notification_has_a_body",
                 condition=~Q(email_body="") | ~Q(sms_body=""),
-                violation_error_message="Write an e-mail text, an SMS text, or both.",
+                violation_error_message=_("Write an e-mail text, an SMS text, or both."),
             ),
             models.CheckConstraint(name="notification_has_a_subject", condition=~Q(subject="")),
         ]

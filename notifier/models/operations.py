@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from notifier.models.channels import Channel
 
@@ -15,9 +16,9 @@ class QueuedTicket(models.Model):
 
     channel = models.CharField(max_length=10, choices=Channel.choices)
     body = models.BinaryField()
-    available_at = models.DateTimeField("available")
+    available_at = models.DateTimeField(_("available"))
     lease_token = models.UUIDField(null=True, editable=False)
-    dead = models.BooleanField(default=False, help_text="It could not be read, and was set aside.")
+    dead = models.BooleanField(default=False, help_text=_("It could not be read, and was set aside."))
 
     class Meta:
         indexes = [models.Index(name="queuedticket_ready", fields=["channel", "dead", "available_at"])]
@@ -35,21 +36,21 @@ class Process(models.Model):
     """A running dispatcher or consumer, as of its last heartbeat."""
 
     class Kind(models.TextChoices):
-        DISPATCHER = "DISPATCHER", "Dispatcher"
-        CONSUMER = "CONSUMER", "Consumer"
+        DISPATCHER = "DISPATCHER", _("Dispatcher")
+        CONSUMER = "CONSUMER", _("Consumer")
 
     class State(models.TextChoices):
-        IDLE = "IDLE", "Idle"
-        WORKING = "WORKING", "Working"
-        WAITING = "WAITING", "Waiting"
+        IDLE = "IDLE", _("Idle")
+        WORKING = "WORKING", _("Working")
+        WAITING = "WAITING", _("Waiting")
 
     kind = models.CharField(max_length=10, choices=Kind.choices)
     channel = models.CharField(max_length=10, choices=Channel.choices, blank=True)
     host = models.CharField(max_length=255)
-    pid = models.PositiveIntegerField("process")
-    started_at = models.DateTimeField("started")
-    last_seen_at = models.DateTimeField("last seen", db_index=True)
-    state = models.CharField("status", max_length=10, choices=State.choices, default=State.IDLE)
+    pid = models.PositiveIntegerField(_("process"))
+    started_at = models.DateTimeField(_("started"))
+    last_seen_at = models.DateTimeField(_("last seen"), db_index=True)
+    state = models.CharField(_("status"), max_length=10, choices=State.choices, default=State.IDLE)
     #: What it waits for, for staff to read; empty when all is well.
     detail = models.CharField(max_length=300, blank=True)
     #: Waiting tickets by channel, and dead ones, as the dispatcher last counted: pages never ask the broker.
@@ -62,7 +63,7 @@ class Process(models.Model):
     objects = ProcessQuerySet.as_manager()
 
     class Meta:
-        verbose_name_plural = "processes"
+        verbose_name_plural = _("processes")
 
     def __str__(self) -> str:
         where = f" ({self.get_channel_display()})" if self.channel else ""
@@ -83,7 +84,7 @@ class Breaker(models.Model):
 
     channel = models.CharField(max_length=10, choices=Channel.choices, unique=True)
     #: NULL: it is closed, all is well.
-    opened_at = models.DateTimeField("opened", null=True)
+    opened_at = models.DateTimeField(_("opened"), null=True)
     #: The provider's text for the failure that opened it, or for that of the newest probe.
     detail = models.CharField(max_length=300, blank=True, default="")
     #: Since when `given` and `failed` count sends; while it is open they stay as they were when it opened.
@@ -117,7 +118,7 @@ class ClientCounts(models.Model):
 
     class Meta:
         default_permissions = ()
-        verbose_name_plural = "client counts"
+        verbose_name_plural = _("client counts")
 
     def __str__(self) -> str:
         return f"counts of {self.counted_at}"
@@ -130,13 +131,13 @@ class Throttle(models.Model):
     #: The host of its address, or its scheme. Each provider has its own bucket.
     provider = models.CharField(max_length=100)
     #: Messages a second, as staff set it. NULL: as EMAIL_RATE and SMS_RATE say.
-    rate = models.FloatField("messages per second", null=True, blank=True)
+    rate = models.FloatField(_("messages per second"), null=True, blank=True)
     #: How many messages could be sent at once at `filled_at`.
     tokens = models.FloatField(default=0, db_default=0)
     filled_at = models.DateTimeField()
 
     class Meta:
-        verbose_name = "sending speed"
+        verbose_name = _("sending speed")
         default_permissions = ("view", "change")
         constraints = [models.UniqueConstraint(name="throttle_channel_provider", fields=["channel", "provider"])]
 

@@ -3,6 +3,8 @@
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.messages import pictures
 from notifier.messages.lines import validate_one_line
@@ -13,19 +15,21 @@ class Picture(models.Model):
 
     name = models.CharField(max_length=60, unique=True, editable=False)
     alt = models.CharField(
-        "description",
+        _("description"),
         max_length=pictures.MAX_ALT_LETTERS,
         validators=[validate_one_line],
-        help_text="What the picture shows, in a few words. Clients who can’t see it read this instead. The plain-text "
-        "version shows it too.",
+        help_text=_(
+            "What the picture shows, in a few words. Clients who can’t see it read this instead. The plain-text "
+            "version shows it too."
+        ),
     )
     width = models.PositiveIntegerField(editable=False)
     height = models.PositiveIntegerField(editable=False)
-    size_bytes = models.PositiveIntegerField("size", editable=False)
+    size_bytes = models.PositiveIntegerField(_("size"), editable=False)
     uploaded_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, editable=False, on_delete=models.SET_NULL, related_name="+", db_index=False
     )
-    created_at = models.DateTimeField("uploaded", auto_now_add=True, db_index=True)
+    created_at = models.DateTimeField(_("uploaded"), auto_now_add=True, db_index=True)
 
     def __str__(self) -> str:
         return self.alt
@@ -34,7 +38,9 @@ class Picture(models.Model):
         self.alt = self.alt.strip()
         # Each of them would be a mistake of the text that shows the picture.
         if any(mark in self.alt for mark in ("{{", "}}", "{%")):
-            raise ValidationError({"alt": "A description can’t have a placeholder. Write what the picture shows."})
+            raise ValidationError(
+                {"alt": gettext("A description can’t have a placeholder. Write what the picture shows.")}
+            )
 
     @property
     def url(self) -> str:

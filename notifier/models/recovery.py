@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from notifier.messages.lines import validate_one_line
 from notifier.models.deliveries import Delivery, Reason
@@ -11,19 +12,19 @@ class Resolution(models.Model):
     """One decision of a member of staff about one delivery or many. Its row is never deleted."""
 
     class Action(models.TextChoices):
-        MARKED_SENT = "MARKED_SENT", "Marked as sent"
-        SENT_AGAIN = "SENT_AGAIN", "Sent again"
+        MARKED_SENT = "MARKED_SENT", _("Marked as sent")
+        SENT_AGAIN = "SENT_AGAIN", _("Sent again")
 
     action = models.CharField(max_length=20, choices=Action.choices)
     #: NULL is the command line.
     by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     at = models.DateTimeField()
-    why = models.CharField("reason", max_length=300, validators=[validate_one_line])
+    why = models.CharField(_("reason"), max_length=300, validators=[validate_one_line])
     #: How many deliveries it changed.
     number = models.BigIntegerField(default=0)
 
     class Meta:
-        verbose_name = "manual decision"
+        verbose_name = _("manual decision")
 
     def __str__(self) -> str:
         return f"{self.get_action_display().lower()}: {self.why}"
@@ -39,7 +40,7 @@ class ResolvedDelivery(models.Model):
     detail_before = models.CharField(max_length=300, blank=True, db_default="")
 
     class Meta:
-        verbose_name = "resolved message"
+        verbose_name = _("resolved message")
         constraints = [
             models.UniqueConstraint(name="resolveddelivery_once", fields=["resolution", "delivery"]),
         ]

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 from phonenumber_field.modelfields import PhoneNumberField
 
 from notifier.models.broadcasts import Broadcast
@@ -31,9 +32,9 @@ class StaffMail(models.Model):
     """
 
     class What(models.TextChoices):
-        TO_APPROVE = "TO_APPROVE", "Needs approval"
-        APPROVED = "APPROVED", "Approved"
-        REJECTED = "REJECTED", "Rejected"
+        TO_APPROVE = "TO_APPROVE", _("Needs approval")
+        APPROVED = "APPROVED", _("Approved")
+        REJECTED = "REJECTED", _("Rejected")
 
     broadcast = models.ForeignKey(Broadcast, on_delete=models.CASCADE, related_name="staff_mails")
     to = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False)

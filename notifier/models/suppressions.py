@@ -5,6 +5,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
+from django.utils.translation import gettext_lazy as _
 
 from notifier.addresses import phones
 from notifier.addresses.phones import E164
@@ -30,26 +31,26 @@ class Suppression(models.Model):
     """
 
     class Source(models.TextChoices):
-        STAFF = "STAFF", "Staff"
+        STAFF = "STAFF", _("Staff")
         #: The mailbox or number does not exist, or refuses for good.
-        BOUNCE = "BOUNCE", "Bounce"
+        BOUNCE = "BOUNCE", _("Bounce")
         #: Reported as spam.
-        COMPLAINT = "COMPLAINT", "Complaint"
+        COMPLAINT = "COMPLAINT", _("Complaint")
         #: STOP by SMS, or the provider reports that the client opted out there.
-        CLIENT = "CLIENT", "Client request"
+        CLIENT = "CLIENT", _("Client request")
         #: Personal data was erased: the address stays suppressed.
-        ERASED = "ERASED", "Erased"
+        ERASED = "ERASED", _("Erased")
 
     #: Only the client may lift these, or staff with a permission for it.
     CLIENT_REQUESTED = (Source.CLIENT, Source.COMPLAINT, Source.ERASED)
 
     channel = models.CharField(max_length=10, choices=Channel.choices)
-    address = models.CharField(max_length=254, help_text="An e-mail address, or a number like +1 202 555 0123.")
+    address = models.CharField(max_length=254, help_text=_("An e-mail address, or a number like +1 202 555 0123."))
     reason = models.CharField(max_length=200, validators=[validate_one_line])
     source = models.CharField(
         max_length=10, choices=Source.choices, default=Source.STAFF, db_default=Source.STAFF, editable=False
     )
-    created_at = models.DateTimeField("created", auto_now_add=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:
         permissions = [
@@ -60,7 +61,7 @@ class Suppression(models.Model):
             models.UniqueConstraint(
                 name="suppression_channel_address",
                 fields=["channel", "address"],
-                violation_error_message="This address is suppressed on this channel already.",
+                violation_error_message=_("This address is suppressed on this channel already."),
             ),
             models.CheckConstraint(name="suppression_address_lower", condition=Q(address=Lower("address"))),
             models.CheckConstraint(
@@ -98,8 +99,8 @@ class SuppressionChange(models.Model):
     """One entry or lifting of a suppression, kept for ever as evidence."""
 
     class Action(models.TextChoices):
-        SUPPRESSED = "SUPPRESSED", "Suppressed"
-        LIFTED = "LIFTED", "Lifted"
+        SUPPRESSED = "SUPPRESSED", _("Suppressed")
+        LIFTED = "LIFTED", _("Lifted")
 
     channel = models.CharField(max_length=10, choices=Channel.choices)
     #: A digest once its client was erased.
@@ -129,7 +130,7 @@ class ErasedAddress(models.Model):
 
     class Meta:
         default_permissions = ("view",)
-        verbose_name_plural = "erased addresses"
+        verbose_name_plural = _("erased addresses")
         constraints = [models.UniqueConstraint(name="erasedaddress_once", fields=["digest", "channel", "client"])]
 
     def __str__(self) -> str:

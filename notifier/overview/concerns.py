@@ -11,6 +11,7 @@ from enum import Enum
 
 from django.db.models import Exists, F, OuterRef, Q, Sum
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from notifier.broadcasts import approvals, faults, rejections
 from notifier.broadcasts.rejections import Remedy
@@ -129,9 +130,15 @@ def _dead_letters(number: int, may: May) -> list[Concern]:
         f"No message is lost: each is sent again automatically."
     )
     if not may(groups.VIEW_PROCESS):
-        return [Concern("dead-letters", "Dead letters", f"{words} Ask your administrator to find out why.")]
+        return [
+            Concern(
+                "dead-letters",
+                gettext("Dead letters"),
+                gettext("%(words)s Ask your administrator to find out why.") % {"words": words},
+            )
+        ]
     words += f" To see what is wrong and discard {them}, run"
-    return [Concern("dead-letters", "Dead letters", words, command="python manage.py purge_dead_letters")]
+    return [Concern("dead-letters", gettext("Dead letters"), words, command="python manage.py purge_dead_letters")]
 
 
 def _awaiting(may: May, user_id: int | None, now: datetime) -> list[Concern]:
@@ -170,7 +177,7 @@ def _approvals(key: str, waiting: list[Broadcast], rule: str, may: May, is_all: 
         return [
             Concern(
                 key if len(waiting) == 1 else f"{key}-{one.pk}",
-                "Approval",
+                gettext("Approval"),
                 f"“{one.title}” is awaiting approval. {rule.format(it='it')}",
                 button=_decide(one, may),
                 url=_decide_url(one, may),
@@ -180,7 +187,7 @@ def _approvals(key: str, waiting: list[Broadcast], rule: str, may: May, is_all: 
     number = f"{len(waiting)} broadcasts" + ("" if is_all else " or more")
     url = reverse("admin:notifier_broadcast_changelist", query={"state__exact": State.AWAITING_APPROVAL})
     words = f"{number} are awaiting approval. {rule.format(it='them')}"
-    return [Concern(key, "Approval", words, button="View", url=url)]
+    return [Concern(key, gettext("Approval"), words, button=gettext("View"), url=url)]
 
 
 def _ready_to_send(told: Collection[str]) -> list[Concern]:
@@ -192,12 +199,27 @@ def _ready_to_send(told: Collection[str]) -> list[Concern]:
     if len(ready) == 1:
         who = ready[0].ready_by
         words = (
-            f"{who.get_username()} marked “{ready[0]}” as ready to send." if who else f"“{ready[0]}” is ready to send."
+            gettext("%(username)s marked “%(ready)s” as ready to send.")
+            % {"username": who.get_username(), "ready": ready[0]}
+            if who
+            else gettext("“%(ready)s” is ready to send.") % {"ready": ready[0]}
         )
-        return [Concern("ready", "Ready to send", words, button="View and send", url=_send_url(ready[0].pk))]
+        return [
+            Concern(
+                "ready", gettext("Ready to send"), words, button=gettext("View and send"), url=_send_url(ready[0].pk)
+            )
+        ]
     number = f"{len(ready)} notifications" + (" or more" if len(found) == MAX_COUNTED else "")
     url = reverse("admin:notifier_notification_changelist", query={"status": "ready"})
-    return [Concern("ready", "Ready to send", f"{number} are ready to send.", button="View", url=url)]
+    return [
+        Concern(
+            "ready",
+            gettext("Ready to send"),
+            gettext("%(number)s are ready to send.") % {"number": number},
+            button=gettext("View"),
+            url=url,
+        )
+    ]
 
 
 def _send_url(notification_id: int) -> str:
@@ -223,7 +245,7 @@ def _rejection(broadcast: Broadcast, may: May) -> Concern:
     # A reason is a sentence of its own, which staff end with a full stop or not.
     why = broadcast.ended_because.rstrip(".")
     said = f"“{broadcast.title}” was rejected{by}: {why}." + (f" {words}" if words else "")
-    return Concern(f"rejected-{broadcast.pk}", "Rejected", said, button=button, url=url)
+    return Concern(f"rejected-{broadcast.pk}", gettext("Rejected"), said, button=button, url=url)
 
 
 def _remedy(broadcast: Broadcast, may: May) -> tuple[str, str, str]:
@@ -231,21 +253,22 @@ def _remedy(broadcast: Broadcast, may: May) -> tuple[str, str, str]:
     edit = reverse("admin:notifier_notification_change", args=[broadcast.notification_id])
     match rejections.remedy(broadcast=broadcast, may=may):
         case Remedy.SEND:
-            words = "Its notification is ready to send again."
+            words = gettext("Its notification is ready to send again.")
             return words, "View and send", _send_url(broadcast.notification_id)
         case Remedy.RESUBMIT:
             return "", "Edit and resubmit", edit
         case Remedy.EDIT:
-            return "Edit the text, then mark it as ready to send.", "Edit", edit
+            return gettext("Edit the text, then mark it as ready to send."), "Edit", edit
         case Remedy.WAIT_FOR_EDITOR:
             who = getattr(broadcast, "editor", None) or "Anyone who may edit notifications"
-            words = f"{who} can edit the text and mark it as ready to send."
+            words = gettext("%(who)s can edit the text and mark it as ready to send.") % {"who": who}
             return words, "View", _progress_url(broadcast)
         case Remedy.FOLLOW_UP:
             first = broadcast.was_to_follow_id
             url = reverse("admin:notifier_broadcast_progress", args=[first])
             return (
-                f"It was a follow-up to #{first}, which can be sent again to those who missed it.",
+                gettext("It was a follow-up to #%(first)s, which can be sent again to those who missed it.")
+                % {"first": first},
                 f"View #{first}",
                 url,
             )
@@ -256,7 +279,7 @@ def _more_rejections(number: int, *, is_all: bool) -> Concern:
     words = f"{numbers.counted(number, 'more broadcast')}{'' if is_all else ' or more'} "
     words += "was rejected." if number == 1 else "were rejected."
     url = reverse("admin:notifier_broadcast_changelist", query={"state__exact": State.REJECTED})
-    return Concern("rejected", "Rejected", words, button="View", url=url)
+    return Concern("rejected", gettext("Rejected"), words, button=gettext("View"), url=url)
 
 
 def _late(now: datetime) -> list[Concern]:
@@ -264,11 +287,13 @@ def _late(now: datetime) -> list[Concern]:
     return [
         Concern(
             f"late-{broadcast.pk}",
-            "Overdue",
-            f"“{broadcast.title}” was due to start at {shown_time(broadcast.scheduled_for or now, now)} and has not. "
-            "It starts once a dispatcher is running.",
+            gettext("Overdue"),
+            gettext(
+                "“%(title)s” was due to start at %(shown_time)s and has not. It starts once a dispatcher is running."
+            )
+            % {"title": broadcast.title, "shown_time": shown_time(broadcast.scheduled_for or now, now)},
             Kind.PROBLEM,
-            button="View",
+            button=gettext("View"),
             url=_progress_url(broadcast),
         )
         for broadcast in late.order_by("scheduled_for").only("subject", "scheduled_for")[:MAX_NAMED]
@@ -294,9 +319,12 @@ def _overdue(overdue: list[Broadcast], may: May, now: datetime) -> list[Concern]
     return [
         Concern(
             f"overdue-{broadcast.pk}",
-            "Overdue",
-            f"“{broadcast.title}” was due to start at {shown_time(broadcast.scheduled_for or now, now)} and is still "
-            "awaiting approval. It starts as soon as it is approved.",
+            gettext("Overdue"),
+            gettext(
+                "“%(title)s” was due to start at %(shown_time)s and is still awaiting approval. It starts as "
+                "soon as it is approved."
+            )
+            % {"title": broadcast.title, "shown_time": shown_time(broadcast.scheduled_for or now, now)},
             button=_decide(broadcast, may),
             url=_decide_url(broadcast, may),
         )
@@ -307,14 +335,18 @@ def _overdue(overdue: list[Broadcast], may: May, now: datetime) -> list[Concern]
 def _paused(may: May) -> list[Concern]:
     """Those that staff paused: nothing else resumes them."""
     paused = Broadcast.objects.filter(state=State.PAUSED).order_by("-pk")
-    next_step = "Resume or cancel it." if may(groups.CONTROL_BROADCAST) else "Nothing is sent until someone resumes it."
+    next_step = (
+        gettext("Resume or cancel it.")
+        if may(groups.CONTROL_BROADCAST)
+        else gettext("Nothing is sent until someone resumes it.")
+    )
     return [
         Concern(
             f"paused-{broadcast.pk}",
-            "Paused",
+            gettext("Paused"),
             f"“{broadcast.title}”: {sheets.sheet(broadcast).bar.words}. {next_step}",
             Kind.PAUSED,
-            button="View",
+            button=gettext("View"),
             url=_progress_url(broadcast),
         )
         for broadcast in paused[:MAX_NAMED]
@@ -353,14 +385,14 @@ def _failure(broadcast: Broadcast, number: int, then: Forecast | None, may: May,
         if may(groups.SEND_BROADCAST):
             words += " Its page shows who can still get it."
     elif then is None:
-        words = f"{_of_failed(number)}. Its page counts those that can be sent again."
+        words = gettext("%(number)s. Its page counts those that can be sent again.") % {"number": _of_failed(number)}
     elif number := then.number + then.left_out:
         words = f"{_of_failed(number)}{_retry_in_words(then)}"
         button = "View and send again" if then.number and may(groups.RESOLVE_DELIVERY) else "View"
     else:
         return None
     said = f"“{broadcast.title}”: {words}"
-    return Concern(f"failed-{broadcast.pk}", "Failed", said, button=button, url=_progress_url(broadcast))
+    return Concern(f"failed-{broadcast.pk}", gettext("Failed"), said, button=button, url=_progress_url(broadcast))
 
 
 def _of_failed(number: int) -> str:
@@ -385,11 +417,14 @@ def _faulty(now: datetime) -> list[Concern]:
     return [
         Concern(
             f"faulty-{broadcast.pk}",
-            "Fault",
-            f"“{broadcast.title}”: {broadcast.fault}. It is retried automatically, and other broadcasts continue. "
-            "The server’s log has the details.",
+            gettext("Fault"),
+            gettext(
+                "“%(title)s”: %(fault)s. It is retried automatically, and other broadcasts continue. The "
+                "server’s log has the details."
+            )
+            % {"title": broadcast.title, "fault": broadcast.fault},
             Kind.PROBLEM,
-            button="View",
+            button=gettext("View"),
             url=_progress_url(broadcast),
         )
         for broadcast in faulty[:MAX_NAMED]
@@ -400,11 +435,11 @@ def _unknown(may: May) -> list[Concern]:
     number = DailyStats.objects.filter(state=Delivery.State.UNKNOWN).aggregate(number=Sum("number"))["number"]
     if not number:
         return []
-    words = f"{numbers.counted(number, 'message')} may or may not have arrived."
+    words = gettext("%(messages)s may or may not have arrived.") % {"messages": numbers.counted(number, "message")}
     if may(groups.RESOLVE_DELIVERY):
         words += " Check the provider’s log: mark those that are in it as sent, and send the others again."
     url = reverse("admin:notifier_delivery_changelist", query={"state__exact": Delivery.State.UNKNOWN})
-    return [Concern("unknown", "Unknown", words, button="View", url=url)]
+    return [Concern("unknown", gettext("Unknown"), words, button=gettext("View"), url=url)]
 
 
 def _unread() -> list[Concern]:
@@ -412,9 +447,13 @@ def _unread() -> list[Concern]:
     if not number:
         return []
     counted = f"{MAX_COUNTED} or more" if number == MAX_COUNTED else f"{number}"
-    words = f"{counted} SMS {'reply hasn’t' if number == 1 else 'replies haven’t'} been read yet."
+    words = (
+        gettext("%(counted)s SMS reply hasn’t been read yet.") % {"counted": counted}
+        if number == 1
+        else gettext("%(counted)s SMS replies haven’t been read yet.") % {"counted": counted}
+    )
     url = reverse("admin:notifier_inboundmessage_changelist", query={"state": "unread"})
-    return [Concern("inbox", "Inbox", words, button="Read", url=url)]
+    return [Concern("inbox", gettext("Inbox"), words, button=gettext("Read"), url=url)]
 
 
 def _progress_url(broadcast: Broadcast) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils.translation import gettext
+
 from notifier.clients import counts
 from notifier.models import Broadcast, Channel, Delivery
 from notifier.overview.chart import Chart
@@ -55,9 +57,9 @@ def of_broadcasts(
 def of_clients(clients: Clients | None) -> Figure:
     name = "Active clients"
     if clients is None:
-        return Figure("clients", name, "Counting…", "Updated every minute", is_number=False)
+        return Figure("clients", name, gettext("Counting…"), gettext("Updated every minute"), is_number=False)
     if not clients.active:
-        return Figure("clients", name, "None yet", "Add or import the first ones", is_number=False)
+        return Figure("clients", name, gettext("None yet"), gettext("Add or import the first ones"), is_number=False)
     return Figure("clients", name, f"{clients.active:,}", _added(clients.new))
 
 
@@ -74,7 +76,9 @@ def _sums(charts: Sequence[Chart], *, before: int) -> dict[Delivery.State, int]:
 def _sent(now: int, before: int) -> Figure:
     name, compared = f"Messages sent, last {DAYS} days", f"the {DAYS} days before"
     if not now:
-        return Figure("sent", name, "None", f"{f'{before:,}' if before else 'None'} in {compared}", is_number=False)
+        return Figure(
+            "sent", name, gettext("None"), f"{f'{before:,}' if before else 'None'} in {compared}", is_number=False
+        )
     return Figure("sent", name, f"{now:,}", f"{_change(now, before)} in {compared}")
 
 
@@ -98,7 +102,7 @@ def _success(week: Mapping[Delivery.State, int], stuck: int, stalled: Collection
     name, tried = f"Success rate, last {DAYS} days", sum(week.values())
     stops = [f"{_together(stalled)} stopped"] if stalled else []
     if not tried + stuck:
-        return Figure("success", name, "Not known", ", ".join(["Nothing was sent", *stops]), is_number=False)
+        return Figure("success", name, gettext("Not known"), ", ".join(["Nothing was sent", *stops]), is_number=False)
     # Rounded down, so that it is 100% only when nothing is missing.
     whole, tenth = divmod(week[State.SENT] * 1000 // (tried + stuck), 10)
     value = f"{whole}%" if week[State.SENT] == tried + stuck else f"{whole}.{tenth}%"
@@ -114,11 +118,17 @@ def _together(stalled: Collection[Channel]) -> str:
 
 def _scheduled(to_come: Iterable[Broadcast], number: int, now: datetime) -> Figure:
     if not number:
-        return Figure("scheduled", "Scheduled", "None", "No broadcast is waiting to start", is_number=False)
+        return Figure(
+            "scheduled",
+            gettext("Scheduled"),
+            gettext("None"),
+            gettext("No broadcast is waiting to start"),
+            is_number=False,
+        )
     times = [one.scheduled_for for one in to_come if one.state == Broadcast.State.SCHEDULED and one.scheduled_for]
     words = "Once approved"
     if times:
         # Where nothing starts what is due, no time of the past is the next one.
         ahead = next((time for time in times if time > now), None)
         words = f"Next: {wall_clocks.shown(ahead)}" if ahead else f"Due since {wall_clocks.shown(times[0])}"
-    return Figure("scheduled", "Scheduled", f"{number:,}{' or more' if number == MAX_COUNTED else ''}", words)
+    return Figure("scheduled", gettext("Scheduled"), f"{number:,}{' or more' if number == MAX_COUNTED else ''}", words)

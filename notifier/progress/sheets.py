@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.utils.translation import gettext
+
 from notifier.models import Broadcast, Channel, Delivery
 from notifier.progress.bars import Bar
 from notifier.wording import numbers
@@ -247,14 +249,14 @@ def announcement(sheet: Sheet) -> str:
     """What a screen reader says: it changes with the state, and with each tenth of the way."""
     broadcast = sheet.broadcast
     if broadcast.can_be_undone:
-        return "About to start: it can still be undone."
+        return gettext("About to start: it can still be undone.")
     if broadcast.state == Broadcast.State.REJECTED:
         # Why is told where it is read, once.
-        return "Rejected: nothing was sent."
+        return gettext("Rejected: nothing was sent.")
     if broadcast.finished_at is not None:
         return f"{broadcast.get_state_display()}: {sheet.result}."
     if broadcast.state == Broadcast.State.RUNNING and sheet.expanded_share < 1:
-        return "Sending: working out who gets it."
+        return gettext("Sending: working out who gets it.")
     said = [f"{broadcast.get_state_display()}: {int(sheet.bar.share * 10) * 10}% sent", *sheet.stalls]
     return " ".join(f"{sentence}." for sentence in said)
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext
 
 from notifier.fields import usage
 from notifier.models import Broadcast, ClientField, SavedAudience, Tag, Topic
@@ -21,7 +22,7 @@ MAX_AUDIENCES = 500
 def check_name(name: str, *, besides: int | None = None) -> None:
     """Raises `ValidationError` where no audience can be called so."""
     if found := SavedAudience.objects.exclude(pk=besides or 0).filter(folded=folded(name)).first():
-        raise ValidationError(f"There is an audience “{found}” already.")
+        raise ValidationError(gettext("There is an audience “%(found)s” already.") % {"found": found})
 
 
 @transaction.atomic
@@ -29,7 +30,10 @@ def create(*, name: str, description: str, document: Document, by: User | None) 
     """Raises `ValidationError` for the name, and `BrokenAudience` for conditions that nobody can read."""
     check_name(name)
     if SavedAudience.objects.count() >= MAX_AUDIENCES:
-        raise ValidationError(f"There are {MAX_AUDIENCES} audiences already. Delete those that you don’t need.")
+        raise ValidationError(
+            gettext("There are %(max_audiences)s audiences already. Delete those that you don’t need.")
+            % {"max_audiences": MAX_AUDIENCES}
+        )
     return SavedAudience.objects.create(
         name=name, folded=folded(name), description=description, document=_checked(document), created_by=by
     )

@@ -10,6 +10,8 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.forms.phone_fields import PhoneField
 from notifier.forms.stale_forms import StaleForm
@@ -45,10 +47,10 @@ class AccountForm(StaleForm, forms.Form):
         widget=forms.TextInput({"autocomplete": "family-name"}),
     )
     email = forms.EmailField(
-        label="E-mail",
+        label=_("E-mail"),
         required=False,
         validators=[validate_one_line],
-        help_text="Test e-mails are sent here.",
+        help_text=_("Test e-mails are sent here."),
         error_messages={"invalid": INVALID_EMAIL},
         widget=forms.EmailInput({"autocomplete": "email"}),
     )
@@ -59,7 +61,7 @@ class AccountForm(StaleForm, forms.Form):
     time_zone = forms.ChoiceField(
         required=False,
         choices=timezones.zone_choices,
-        help_text="Dates and times are shown and entered in this zone.",
+        help_text=_("Dates and times are shown and entered in this zone."),
     )
 
 
@@ -74,7 +76,7 @@ def account_page(request: HttpRequest, *, context: dict[str, Any]) -> HttpRespon
         if not form.is_valid():
             return _show(request, context, form)
         _save(user, form.cleaned_data)
-    messages.success(request, "Your account has been saved.")
+    messages.success(request, gettext("Your account has been saved."))
     return redirect("admin:account")
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
 
 from notifier.addresses.emails import shortened
 from notifier.files.base import NO_RESULT
@@ -22,14 +23,14 @@ Stored = int | str
 
 
 class FieldKind(TextChoices):
-    TEXT = "TEXT", "Text"
-    WHOLE = "WHOLE", "Whole number"
-    DECIMAL = "DECIMAL", "Decimal number"
-    MONEY = "MONEY", "Amount of money"
-    DATE = "DATE", "Date"
-    YES_NO = "YES_NO", "Yes or no"
-    CHOICE = "CHOICE", "One of a list"
-    CHOICES = "CHOICES", "Several of a list"
+    TEXT = "TEXT", _("Text")
+    WHOLE = "WHOLE", _("Whole number")
+    DECIMAL = "DECIMAL", _("Decimal number")
+    MONEY = "MONEY", _("Amount of money")
+    DATE = "DATE", _("Date")
+    YES_NO = "YES_NO", _("Yes or no")
+    CHOICE = "CHOICE", _("One of a list")
+    CHOICES = "CHOICES", _("Several of a list")
 
 
 #: Kinds whose values are chosen from options.

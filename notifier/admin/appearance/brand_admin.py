@@ -6,6 +6,7 @@ from django import forms
 from django.contrib import admin
 from django.db.models import Model, Q
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.models import Brand, Picture
@@ -13,7 +14,7 @@ from notifier.models.brands import ONLY
 
 #: Pictures to choose the logo from.
 MAX_OFFERED = 100
-FROM_NOW_ON = (
+FROM_NOW_ON = _(
     "Changes apply to new broadcasts. E-mails that have been sent, are scheduled or await approval keep "
     "the brand that they had."
 )
@@ -32,7 +33,7 @@ class BrandAdmin(BackOfficeAdmin):
     form = BrandForm
     fieldsets = (
         (None, {"fields": ("name", "logo", "colour", "ink"), "description": FROM_NOW_ON}),
-        ("At the end of e-mails", {"fields": ("reply_line", "postal_address")}),
+        (_("At the end of e-mails"), {"fields": ("reply_line", "postal_address")}),
     )
 
     class Media:

@@ -11,6 +11,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.lists.base import GuardedDeleteAdmin
 from notifier.messages import pictures
@@ -26,8 +28,8 @@ def max_bytes() -> int:
 
 class NewPictureForm(forms.ModelForm):
     file = forms.FileField(
-        label="Picture",
-        error_messages={"required": "Choose a picture.", "empty": "The file is empty."},
+        label=_("Picture"),
+        error_messages={"required": _("Choose a picture."), "empty": _("The file is empty.")},
         widget=forms.FileInput(attrs={"accept": "image/jpeg,image/png,image/gif"}),
     )
     #: What was made of the file.
@@ -39,11 +41,14 @@ class NewPictureForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["file"].help_text = (
-            f"JPEG, PNG or a still GIF, up to {max_bytes() / 1_000_000:g} MB and "
-            f"{decoding.MAX_PIXELS // 1_000_000} million pixels. It is reduced to {pictures.MAX_WIDTH:,} pixels wide, "
-            "and the place and time it was taken are removed from it."
-        )
+        self.fields["file"].help_text = gettext(
+            "JPEG, PNG or a still GIF, up to %(max_bytes)s MB and %(decoding)s million pixels. It is reduced "
+            "to %(max_width)s pixels wide, and the place and time it was taken are removed from it."
+        ) % {
+            "max_bytes": f"{max_bytes() / 1000000:g}",
+            "decoding": decoding.MAX_PIXELS // 1000000,
+            "max_width": f"{pictures.MAX_WIDTH:,}",
+        }
 
     def clean_file(self) -> UploadedFile:
         file: UploadedFile = self.cleaned_data["file"]
@@ -59,7 +64,7 @@ class PictureAdmin(GuardedDeleteAdmin):
     list_display = ("thumbnail", "alt", "dimensions", "size", "created_at")
     list_display_links = ("alt",)
     search_fields = ("alt__icontains",)
-    search_help_text = "Search by description."
+    search_help_text = _("Search by description.")
     ordering = ("-created_at",)
     refusals = (storing.StorageDown,)
     sortable_by = ("created_at",)
@@ -68,21 +73,21 @@ class PictureAdmin(GuardedDeleteAdmin):
         css: ClassVar[dict[str, list[str]]] = {"all": ["notifier/appearance.css"]}
 
     # --- The list ---
-    @admin.display(description="picture")
+    @admin.display(description=_("picture"))
     def thumbnail(self, picture: Picture) -> SafeString:
         address = reverse("picture", args=[f"{pictures.SMALL}{picture.name}"])
         # Its description stands beside it.
         return format_html('<img class="thumbnail" src="{}" alt="" loading="lazy">', address)
 
-    @admin.display(description="pixels")
+    @admin.display(description=_("pixels"))
     def dimensions(self, picture: Picture) -> str:
         return f"{picture.width:,} × {picture.height:,}"
 
-    @admin.display(description="size")
+    @admin.display(description=_("size"))
     def size(self, picture: Picture) -> str:
         return f"{max(1, round(picture.size_bytes / 1000)):,} kB"
 
-    @admin.display(description="size")
+    @admin.display(description=_("size"))
     def exact_size(self, picture: Picture) -> str:
         return f"{picture.size_bytes:,} bytes ({self.size(picture)})"
 
@@ -102,7 +107,7 @@ class PictureAdmin(GuardedDeleteAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return ("shown", "to_paste", "dimensions", "exact_size", "used_in", "created_at") if obj else ()
 
-    @admin.display(description="picture")
+    @admin.display(description=_("picture"))
     def shown(self, picture: Picture) -> SafeString:
         width, height = pictures.shown_size(picture.name)
         address = reverse("picture", args=[picture.name])
@@ -110,7 +115,7 @@ class PictureAdmin(GuardedDeleteAdmin):
             '<img class="picture" src="{}" alt="{}" width="{}" height="{}">', address, picture.alt, width, height
         )
 
-    @admin.display(description="Markdown")
+    @admin.display(description=_("Markdown"))
     def to_paste(self, picture: Picture) -> SafeString:
         return format_html(
             '<code class="to-paste">{}</code><span class="help">Paste this into the text of an e-mail, where you '
@@ -118,7 +123,7 @@ class PictureAdmin(GuardedDeleteAdmin):
             picture.markdown,
         )
 
-    @admin.display(description="used in")
+    @admin.display(description=_("used in"))
     def used_in(self, picture: Picture) -> SafeString | str:
         uses = usage.uses_of(picture)
         rows = [(reverse("admin:notifier_notification_change", args=[n.pk]), str(n)) for n in uses.notifications]
@@ -139,7 +144,9 @@ class PictureAdmin(GuardedDeleteAdmin):
         uses = usage.uses_of(obj)
         if not uses:
             return ""
-        return f"“{obj}” can’t be deleted, because it is used in {uses.in_words}. Clients may still open that e-mail."
+        return gettext(
+            "“%(obj)s” can’t be deleted, because it is used in %(in_words)s. Clients may still open that e-mail."
+        ) % {"obj": obj, "in_words": uses.in_words}
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         storing.delete(obj)

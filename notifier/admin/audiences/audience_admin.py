@@ -7,6 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.audiences import builder_page
 from notifier.admin.lists.base import GuardedDeleteAdmin
@@ -24,7 +25,7 @@ class SavedAudienceAdmin(GuardedDeleteAdmin):
     list_display = ("name", "description", "status", "created_by", "updated_at")
     list_select_related = ("created_by",)
     search_fields = ("name__icontains",)
-    search_help_text = "Search by name."
+    search_help_text = _("Search by name.")
     ordering = ("folded",)
     fields = ("name", "description")
 
@@ -37,7 +38,7 @@ class SavedAudienceAdmin(GuardedDeleteAdmin):
             _look_up(page)
         return page
 
-    @admin.display(description="status")
+    @admin.display(description=_("status"))
     def status(self, audience: Any) -> SafeString:
         if audience.is_broken:
             return badge(text="Can’t be used", tone="warn")

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from django.http import QueryDict
+from django.utils.translation import gettext
 
 from notifier.admin.audiences import subjects
 from notifier.admin.audiences.subjects import MenuOption, Subject
@@ -57,7 +58,7 @@ class DraftLine:
 
     def read(self, known: Known) -> None:
         if self.subject is None:
-            self.mistake = "This was deleted. Remove the condition."
+            self.mistake = gettext("This was deleted. Remove the condition.")
             return
         try:
             self.line = subjects.read(
@@ -97,7 +98,7 @@ class DraftAudience:
     def document(self) -> Document:
         """Raises `BadDocument` where something of it is missing or wrong."""
         if any(line.mistake for line in self.lines()):
-            raise BadDocument("Correct the conditions that are marked.")
+            raise BadDocument(gettext("Correct the conditions that are marked."))
         whole, *groups = self.sections
         parts: list[Line | Group] = [one.line for one in whole.lines if one.line]
         for section in groups:

@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from notifier.addresses import emails
 from notifier.admin.audiences import builder, subjects
@@ -80,7 +81,7 @@ def page(model_admin: BackOfficeAdmin, request: HttpRequest, audience: SavedAudi
             except ValidationError as error:
                 note = f"Nothing was saved. {error.messages[0]}"
             except NotAsShown:
-                note = "Nothing was saved: this audience has changed since you opened the page. Open it anew."
+                note = gettext("Nothing was saved: this audience has changed since you opened the page. Open it anew.")
         elif not is_save:
             # Only what is entered is looked at: nothing is wrong yet with a name that is still to come.
             form = AudienceForm(instance=audience, initial={key: request.POST.get(key, "") for key in form.fields})
@@ -138,7 +139,7 @@ def _save(
         if audience is None:
             saved = saving.create(name=entered["name"], description=entered["description"], document=document, by=by)
             model_admin.log_addition(request, saved, "Added.")
-            told = f"The audience “{saved}” was saved."
+            told = gettext("The audience “%(saved)s” was saved.") % {"saved": saved}
         else:
             seen = moments.read(request.POST.get("seen", ""))
             if seen is None:
@@ -154,7 +155,7 @@ def _save(
             )
             saved = audience
             model_admin.log_change(request, saved, "Changed its conditions or its name.")
-            told = f"The audience “{entered['name']}” was saved."
+            told = gettext("The audience “%(entered)s” was saved.") % {"entered": entered["name"]}
             if waiting:
                 told += f" {numbers.counted(waiting, 'broadcast')} that had not started will go to it as it is now."
     model_admin.message_user(request, told, messages.SUCCESS)
@@ -175,7 +176,7 @@ def _show(
 ) -> HttpResponse:
     later = deferred_counts.counted_url(request, is_long=deferred_counts.is_long())
     context: dict[str, Any] = {
-        "title": str(audience) if audience else "Add audience",
+        "title": str(audience) if audience else gettext("Add audience"),
         "audience": audience,
         "original": audience,
         "form": form,
@@ -238,7 +239,7 @@ def _asked(request: HttpRequest, within: Members) -> dict[str, Any]:
         return {}
     client = _find(who)
     if client is None:
-        return {"not_found": "There is no client with this number or e-mail address."}
+        return {"not_found": gettext("There is no client with this number or e-mail address.")}
     known = within.known
     read = facts.of_client(client, within.document, known)
     answers = facts.answers(within.document, read, known, within.now)

@@ -6,6 +6,9 @@ A kind of condition is added here, in `saved_audiences.document`, `compiling`, `
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
 from notifier.fields import definitions
 from notifier.fields.definitions import Definition
 from notifier.languages import offered as languages
@@ -81,9 +84,9 @@ def offered() -> dict[str, Subject]:
             takes_text=True,
             hint="Such as Europe/Berlin; several with semicolons. Only zones that are set on the client’s page count.",
         ),
-        Subject(documents.CREATED, "Added", _MOMENTS, takes_text=True, hint=_DAY_HINT),
-        Subject(documents.CHANGED, "Last changed", _MOMENTS, takes_text=True, hint=_DAY_HINT),
-        Subject(documents.BROADCAST, "A broadcast", _BROADCAST, _broadcasts(), hint=_BROADCAST_HINT),
+        Subject(documents.CREATED, "Added", _MOMENTS, takes_text=True, hint=str(_DAY_HINT)),
+        Subject(documents.CHANGED, "Last changed", _MOMENTS, takes_text=True, hint=str(_DAY_HINT)),
+        Subject(documents.BROADCAST, "A broadcast", _BROADCAST, _broadcasts(), hint=str(_BROADCAST_HINT)),
         Subject(
             documents.MESSAGES,
             "Messages",
@@ -114,8 +117,8 @@ _BROADCAST = [
     *_both(documents.RECEIVED, "received", "did not receive"),
     *_both(documents.MISSED, "did not get", "got, or may yet get,"),
 ]
-_DAY_HINT = "A date such as 2026-12-31, or a number of days."
-_BROADCAST_HINT = (
+_DAY_HINT = _("A date such as 2026-12-31, or a number of days.")
+_BROADCAST_HINT = _(
     "Sent: the provider took a message, or may have. Received: it took one for certain. Did not get: nothing went out, "
     "and nothing is under way; clients who were not in that broadcast are among them."
 )
@@ -169,9 +172,9 @@ def _options(definition: Definition) -> list[MenuOption]:
 def _hint(definition: Definition) -> str:
     match definition.field.kind:
         case FieldKind.TEXT:
-            return "Several with semicolons. Capitals make no difference."
+            return gettext("Several with semicolons. Capitals make no difference.")
         case FieldKind.DATE:
-            return _DAY_HINT
+            return str(_DAY_HINT)
         case FieldKind.MONEY:
             return f"In {definition.field.currency}."
     return ""
@@ -194,7 +197,7 @@ def _written(value: Value, line: Line, subject: Subject) -> str:
 def read(subject: Subject, *, verb: str, row: str, text: str, chosen: Sequence[str], known: Known) -> Line:
     """The condition that was entered. Raises ValueError with what is wrong, in a sentence."""
     if verb not in {option.value for option in subject.verbs}:
-        raise ValueError("Choose what must hold.")
+        raise ValueError(gettext("Choose what must hold."))
     is_negated, name = verb.startswith("!"), verb.removeprefix("!")
     row_id = _row_id(subject, row)
     values = _values(subject, name, text, chosen)
@@ -211,7 +214,7 @@ def _row_id(subject: Subject, row: str) -> int:
     if subject.about not in documents.NAMING:
         return 0
     if row not in {option.value for option in subject.rows}:
-        raise ValueError("Choose one from the list.")
+        raise ValueError(gettext("Choose one from the list."))
     return int(row)
 
 
@@ -225,7 +228,7 @@ def _values(subject: Subject, verb: str, text: str, chosen: Sequence[str]) -> tu
     parts = [part.strip() for part in (text.split(SEPARATOR) if several else [text])]
     found = tuple(dict.fromkeys(_value(subject, verb, part) for part in parts if part))
     if not found:
-        raise ValueError("Enter a value.")
+        raise ValueError(gettext("Enter a value."))
     return found
 
 
@@ -233,19 +236,21 @@ def _chosen(subject: Subject, chosen: Sequence[str]) -> tuple[Value, ...]:
     values = [option.value for option in subject.options if option.value in chosen]
     found: tuple[Value, ...] = tuple(values) if subject.about == documents.LANGUAGE else tuple(map(int, values))
     if not found:
-        raise ValueError("Choose at least one.")
+        raise ValueError(gettext("Choose at least one."))
     return found
 
 
 def _value(subject: Subject, verb: str, text: str) -> Value:
     if verb in (*_RELATIVE, documents.NONE_FOR):
         if not (days := numbers.read_digits(text)) or days > documents.MAX_DAYS:
-            raise ValueError(f"Enter a number of days, from 1 to {documents.MAX_DAYS:,}.")
+            raise ValueError(
+                gettext("Enter a number of days, from 1 to %(max_days)s.") % {"max_days": f"{documents.MAX_DAYS:,}"}
+            )
         return days
     if subject.about == documents.TIME_ZONE:
         return text
     value_type = subject.definition.type if subject.definition else DateType()
     value = value_type.read(text)
     if value is None:
-        raise ValueError("Enter a value.")
+        raise ValueError(gettext("Enter a value."))
     return value_type.store(value)

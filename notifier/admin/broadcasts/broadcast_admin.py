@@ -9,6 +9,7 @@ from django.template.loader import render_to_string
 from django.urls import URLPattern
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.broadcasts import email_preview, page_parts, progress_page
 from notifier.admin.broadcasts.acts import approve, buttons, follow_up, reschedule, undo
@@ -44,7 +45,7 @@ class BroadcastAdmin(ReadOnlyAdmin):
     linked_by = ("notification__id__exact", "id__in")
     list_select_related = ("topic", "created_by")
     search_fields = ("subject__icontains",)
-    search_help_text = "Search by subject."
+    search_help_text = _("Search by subject.")
     ordering = ("-created_at",)
     sortable_by = ()
 
@@ -73,7 +74,7 @@ class BroadcastAdmin(ReadOnlyAdmin):
         return redirect(self.page_url("progress", object_id))
 
     # --- The columns ---
-    @admin.display(description="broadcast")
+    @admin.display(description=_("broadcast"))
     def title(self, broadcast: Broadcast) -> SafeString:
         return format_html(
             '<a href="{}">{}</a> <span class="quiet">#{} {}{}</span>',
@@ -84,11 +85,11 @@ class BroadcastAdmin(ReadOnlyAdmin):
             f", follows #{broadcast.follows_id}" if broadcast.follows_id else "",
         )
 
-    @admin.display(description="status")
+    @admin.display(description=_("status"))
     def state_shown(self, broadcast: Broadcast) -> SafeString:
         return state_badge(Broadcast.State(broadcast.state))
 
-    @admin.display(description="progress")
+    @admin.display(description=_("progress"))
     def sent_share(self, broadcast: Broadcast) -> SafeString | str:
         bar = sheets.sheet(broadcast).bar
         if not bar.to_send:
@@ -97,23 +98,23 @@ class BroadcastAdmin(ReadOnlyAdmin):
         # Of what was cancelled midway the columns are about those clients alone who were looked at, and the bar is not.
         return shown if bar.is_partial else format_html("{} {}%", shown, int(bar.share * 100))
 
-    @admin.display(description="sent")
+    @admin.display(description=_("sent"))
     def sent(self, broadcast: Broadcast) -> str:
         return _number(broadcast, Delivery.State.SENT)
 
-    @admin.display(description="failed")
+    @admin.display(description=_("failed"))
     def failed(self, broadcast: Broadcast) -> str:
         return _to_look_at(broadcast, Delivery.State.FAILED, "bad")
 
-    @admin.display(description="unknown")
+    @admin.display(description=_("unknown"))
     def unknown(self, broadcast: Broadcast) -> str:
         return _to_look_at(broadcast, Delivery.State.UNKNOWN, "warn")
 
-    @admin.display(description="skipped")
+    @admin.display(description=_("skipped"))
     def skipped(self, broadcast: Broadcast) -> str:
         return _number(broadcast, Delivery.State.SKIPPED)
 
-    @admin.display(description="messages")
+    @admin.display(description=_("messages"))
     def audience_shown(self, broadcast: Broadcast) -> str:
         """How many messages are to be sent; who is skipped has a column of their own.
 
@@ -124,7 +125,7 @@ class BroadcastAdmin(ReadOnlyAdmin):
             return NOTHING
         return f"{sheet.bar.to_send:,}" + (" so far" if sheet.bar.grows else "")
 
-    @admin.display(description="started")
+    @admin.display(description=_("started"))
     def begun(self, broadcast: Broadcast) -> SafeString:
         return format_html('{} <span class="quiet">by {}</span>', _start(broadcast), lifecycle.requester(broadcast))
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from notifier.audience import readers
 from notifier.clients import names
@@ -50,7 +51,7 @@ def url(text: Notification | Broadcast, language: str | None = None, audience: s
 def page(request: HttpRequest, text: Notification | Broadcast, within: Members | None = None) -> HttpResponse:
     """`within`: the audience that a notification would go to."""
     if not text.email_body.strip():
-        raise Http404(f"{text} has no e-mail text.")
+        raise Http404(gettext("%(text)s has no e-mail text.") % {"text": text})
     may_see = may_see_a_client(request)
     # The same as on the page around it, where the SMS is shown for them too.
     language = request.GET.get(LANGUAGE) or None

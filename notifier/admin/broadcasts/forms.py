@@ -7,6 +7,8 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.utils.timezone import get_current_timezone, localtime
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.broadcasts.send_options import SendOptions
 from notifier.wording import numbers
@@ -24,7 +26,7 @@ class MomentField(forms.DateTimeField):
 class CriticalForm(forms.Form):
     """Whether it ignores quiet hours and caps. Without `may_be_critical` the field can't be changed."""
 
-    is_critical = forms.BooleanField(label="Critical", required=False)
+    is_critical = forms.BooleanField(label=_("Critical"), required=False)
 
     def __init__(self, *args: Any, may_be_critical: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -35,10 +37,10 @@ class SendOptionsForm(CriticalForm):
     """`options` is what was chosen, once it is valid."""
 
     when = forms.ChoiceField(
-        choices=[("now", "Now"), ("later", "At a date and time")], widget=forms.RadioSelect, required=False
+        choices=[("now", _("Now")), ("later", _("At a date and time"))], widget=forms.RadioSelect, required=False
     )
-    scheduled_for = MomentField(label="Starts", required=False)
-    expires_at = MomentField(label="Expires", required=False)
+    scheduled_for = MomentField(label=_("Starts"), required=False)
+    expires_at = MomentField(label=_("Expires"), required=False)
 
     options = SendOptions()
 
@@ -60,7 +62,7 @@ class SendOptionsForm(CriticalForm):
             self.errors.pop("scheduled_for", None)
             cleaned["scheduled_for"] = None
         elif not cleaned.get("scheduled_for") and "scheduled_for" not in self.errors:
-            self.add_error("scheduled_for", "Enter the date and time when it should start.")
+            self.add_error("scheduled_for", gettext("Enter the date and time when it should start."))
         self.options = SendOptions(
             cleaned.get("scheduled_for"), cleaned.get("expires_at"), bool(cleaned.get("is_critical"))
         )
@@ -77,7 +79,7 @@ class NumberForm(forms.Form):
     counted = forms.IntegerField(required=False, min_value=0, widget=forms.HiddenInput)
     #: The number that the page showed for a critical broadcast, which ignores frequency caps.
     counted_critical = forms.IntegerField(required=False, min_value=0, widget=forms.HiddenInput)
-    typed = forms.CharField(label="Number of messages", required=False)
+    typed = forms.CharField(label=_("Number of messages"), required=False)
 
     def __init__(self, *args: Any, sends: int, critical_sends: int | None = None, **kwargs: Any) -> None:
         """`critical_sends`: how many it would be if it were critical, where the form may say so."""
@@ -124,16 +126,26 @@ class NumberForm(forms.Form):
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if not self.must_type:
             if self.has_grown:
-                self.add_error(None, f"It would now be {self.sends:,} messages. Check the number before you send them.")
+                self.add_error(
+                    None,
+                    gettext("It would now be %(sends)s messages. Check the number before you send them.")
+                    % {"sends": f"{self.sends:,}"},
+                )
         else:
             self._check_typed(re.sub(r"[,.\s’']", "", cleaned.get("typed") or ""), self.shown)
         return cleaned
 
     def _check_typed(self, typed: str, counted: int | None) -> None:
         if self.has_grown:
-            self.add_error("typed", f"It would now be {self.sends:,} messages. Type that number to send them.")
+            self.add_error(
+                "typed",
+                gettext("It would now be %(sends)s messages. Type that number to send them.")
+                % {"sends": f"{self.sends:,}"},
+            )
         elif typed != str(counted):
-            self.add_error("typed", f"Type the number of messages, {self.sends:,}, to send them.")
+            self.add_error(
+                "typed", gettext("Type the number of messages, %(sends)s, to send them.") % {"sends": f"{self.sends:,}"}
+            )
 
 
 class SendForm(SendOptionsForm, NumberForm):

@@ -10,6 +10,8 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.broadcasts import email_preview, samples, sending_time
 from notifier.admin.broadcasts.samples import SampleVariant
@@ -41,14 +43,14 @@ Stopped = Mapping[Channel, str]
 AUDIENCE, LIST = "audience", "list"
 
 HEADINGS = {
-    Standing.RECIPIENTS: "Will get it",
-    Standing.NO_CONSENT: "No consent",
-    Standing.NO_ADDRESS: "No address",
-    Standing.SUPPRESSED: "Suppressed",
-    Standing.NOT_ALLOWED: "Country not allowed",
-    Standing.LANDLINE: "Landline",
-    Standing.ARCHIVED: "Archived",
-    Standing.NOT_IN_AUDIENCE: "Not in audience",
+    Standing.RECIPIENTS: _("Will get it"),
+    Standing.NO_CONSENT: _("No consent"),
+    Standing.NO_ADDRESS: _("No address"),
+    Standing.SUPPRESSED: _("Suppressed"),
+    Standing.NOT_ALLOWED: _("Country not allowed"),
+    Standing.LANDLINE: _("Landline"),
+    Standing.ARCHIVED: _("Archived"),
+    Standing.NOT_IN_AUDIENCE: _("Not in audience"),
 }
 
 
@@ -76,7 +78,7 @@ class LackingNote:
     url: str
 
 
-_NOBODY_HELD = "Nobody is in quiet hours or has reached the frequency cap."
+_NOBODY_HELD = _("Nobody is in quiet hours or has reached the frequency cap.")
 
 
 def _called(client: Client | None) -> str:
@@ -170,7 +172,7 @@ class ChannelOffer:
             url = self._list_url(standing, audience_lists.HAVE, have) if is_listed else ""
             number = getattr(self.reach, standing.value) if is_used else 0
             number = self.sends if standing == Standing.RECIPIENTS else number
-            found.append(Counted(HEADINGS[standing], number, url))
+            found.append(Counted(str(HEADINGS[standing]), number, url))
         if found and self.lacking_heading:
             is_listed = self.to_all and self.lacking.number > 0
             url = self._list_url(Standing.RECIPIENTS, audience_lists.LACK, self.needed) if is_listed else ""
@@ -236,7 +238,7 @@ class Offer:
         shown = {one.channel: one.sample for one in self.channels if one.text}
         each = {channel: _called(sample) for channel, sample in shown.items()}
         if len(set(shown.values())) == 1:
-            return f"Shown for {next(iter(each.values()))}."
+            return gettext("Shown for %(next)s.") % {"next": next(iter(each.values()))}
         return "; ".join(
             f"{'the ' if number else 'The '}{channel.in_words} is shown for {name}"
             for number, (channel, name) in enumerate(each.items())
@@ -249,7 +251,7 @@ class Offer:
         if not held or held[0].is_critical:
             return []
         found = [words for one in self.channels if one.text and (words := one.held_in_words)]
-        return found or [_NOBODY_HELD] * bool(held_back.quiet_hours_are_set() or held_back.caps_are_set())
+        return found or [str(_NOBODY_HELD)] * bool(held_back.quiet_hours_are_set() or held_back.caps_are_set())
 
     @property
     def sends(self) -> int:
@@ -286,8 +288,10 @@ class Offer:
     @property
     def _nobody(self) -> str:
         if self.critical_sends:
-            return "Nobody would get this now: all clients who agreed have reached the frequency cap."
-        return f"Nobody would get this: no client can be reached about {self.notification.topic} now."
+            return gettext("Nobody would get this now: all clients who agreed have reached the frequency cap.")
+        return gettext("Nobody would get this: no client can be reached about %(topic)s now.") % {
+            "topic": self.notification.topic
+        }
 
     def _left_open(self) -> list[str]:
         """What a template left to be filled in, in whichever of the texts."""
@@ -300,15 +304,22 @@ class Offer:
             return ""
         channels = " and ".join(Channel(kind).in_words for kind in one.missing)
         default = offered.name(offered.default())
-        return f"{one.name}: {one.words}. Clients who read {one.name} get the {default} {channels} instead."
+        return gettext(
+            "%(one_name)s: %(words)s. Clients who read %(one_name)s get the %(default)s %(channels)s instead."
+        ) % {"one_name": one.name, "words": one.words, "default": default, "channels": channels}
 
     def _warning(self, offer: ChannelOffer, reach: Reach) -> str:
         name = offer.channel.in_words
         if not offer.text and reach.recipients:
             clients = numbers.counted(reach.recipients, "client")
-            return f"There is no {name} text, so {clients} who agreed to {name} will not get it that way."
+            return gettext(
+                "There is no %(name)s text, so %(clients)s who agreed to %(name)s will not get it that way."
+            ) % {"name": name, "clients": clients}
         if offer.text and not reach.recipients + reach.unreachable:
-            return f"Nobody has agreed to hear about {self.notification.topic} by {name}."
+            return gettext("Nobody has agreed to hear about %(topic)s by %(name)s.") % {
+                "topic": self.notification.topic,
+                "name": name,
+            }
         return ""
 
 
@@ -345,7 +356,10 @@ class Summary(Totals):
             return ""
         about = "" if self.segments.is_exact else "about "
         segments = about + numbers.counted(added, "segment") if added else "no segments"
-        return f"A line “{placeholders.STOP_LINE}” would add {segments}."
+        return gettext("A line “%(stop_line)s” would add %(segments)s.") % {
+            "stop_line": placeholders.STOP_LINE,
+            "segments": segments,
+        }
 
     @property
     def all_at_once(self) -> bool:

@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext
 
 from notifier.admin.broadcasts import offers, stopped
 from notifier.admin.lists import deferred_counts
@@ -28,7 +29,7 @@ def find(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast_id: int, 
         raise PermissionDenied
     broadcast: Broadcast | None = Broadcast.objects.select_related(*_RELATED, *also).filter(pk=broadcast_id).first()
     if broadcast is None:
-        raise Http404(f"There is no broadcast {broadcast_id}.")
+        raise Http404(gettext("There is no broadcast %(broadcast_id)s.") % {"broadcast_id": broadcast_id})
     return broadcast
 
 
@@ -40,7 +41,7 @@ def telling_who_is_missing(view: Callable[..., HttpResponse]) -> Callable[..., H
         try:
             return view(model_admin, request, broadcast_id, *args, **kwargs)
         except BrokenAudience as broken:
-            text = f"Nobody can say who would get it. {broken}"
+            text = gettext("Nobody can say who would get it. %(broken)s") % {"broken": broken}
             model_admin.message_user(request, text, messages.ERROR)
             return redirect(model_admin.page_url("progress", broadcast_id))
 
@@ -75,7 +76,7 @@ def reach_now(
 
 def not_as_shown(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
     """The page that asked, as it is now."""
-    text = "Nothing was done: this broadcast has changed since you opened the page. Please check it again."
+    text = gettext("Nothing was done: this broadcast has changed since you opened the page. Please check it again.")
     model_admin.message_user(request, text, messages.ERROR)
     return redirect(request.path)
 

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from notifier.broadcasts import rejections
 from notifier.broadcasts.rejections import Remedy
@@ -44,15 +45,17 @@ def _next(request: HttpRequest, broadcast: Broadcast) -> tuple[str, str, str]:
     match rejections.remedy(broadcast=broadcast, may=may):
         case Remedy.FOLLOW_UP:
             first = broadcast.was_to_follow_id
-            words = f"It was a follow-up to #{first}, which can be sent again to those who missed it."
+            words = gettext("It was a follow-up to #%(first)s, which can be sent again to those who missed it.") % {
+                "first": first
+            }
             return f"View #{first}", reverse("admin:notifier_broadcast_progress", args=[first]), words
         case Remedy.SEND:
             send = reverse("admin:notifier_notification_broadcast", query={"ids": pk})
-            return "View and send…", send, "Its notification is ready to be sent again."
+            return gettext("View and send…"), send, gettext("Its notification is ready to be sent again.")
         case Remedy.RESUBMIT:
-            return "Edit and resubmit…", edit, "Edit the text, then submit it again."
+            return gettext("Edit and resubmit…"), edit, gettext("Edit the text, then submit it again.")
         case Remedy.EDIT:
-            return "Edit the text…", edit, "Edit the text, then mark it as ready to send again."
+            return gettext("Edit the text…"), edit, gettext("Edit the text, then mark it as ready to send again.")
     if broadcast.was_to_follow_id is None and may(groups.VIEW_NOTIFICATION):
         return "View the notification", edit, _who_can(broadcast)
     return "", "", ""
@@ -60,6 +63,8 @@ def _next(request: HttpRequest, broadcast: Broadcast) -> tuple[str, str, str]:
 
 def _who_can(broadcast: Broadcast) -> str:
     if broadcast.notification.is_marked_ready:
-        return "It is ready to send again. Anyone who may send it can do that."
+        return gettext("It is ready to send again. Anyone who may send it can do that.")
     found = rejections.with_editor(Broadcast.objects.filter(pk=broadcast.pk)).get()
-    return f"Ask {found.editor or 'an editor'} to edit the text and mark it as ready to send."
+    if not found.editor:
+        return gettext("Ask an editor to edit the text and mark it as ready to send.")
+    return gettext("Ask %(editor)s to edit the text and mark it as ready to send.") % {"editor": found.editor}

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+from django.utils.translation import gettext
+
 from notifier.models import Channel
 from notifier.overview import process_health
 from notifier.overview.process_health import Health
@@ -35,7 +37,7 @@ def _part(channel: Channel, health: Sequence[Health]) -> Health:
 
 def _what_to_do(part: Health) -> str:
     if part.paused:
-        return "It is tried again automatically, and “Try again now” is on the overview."
+        return gettext("It is tried again automatically, and “Try again now” is on the overview.")
     if part.command:
-        return "Ask your administrator to start one."
-    return "Ask your administrator to fix it."
+        return gettext("Ask your administrator to start one.")
+    return gettext("Ask your administrator to fix it.")

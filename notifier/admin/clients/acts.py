@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from django import forms
 from django.db.models import Count, Q, QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.lists.reason_field import ReasonField
 from notifier.clients import archiving
@@ -88,11 +89,11 @@ class EraseForm(forms.Form):
     #: It is kept with the last version, whose reason holds a hundred characters, together with the word “erased”.
     why = ReasonField(
         max_length=90,
-        help_text="Recorded with your name. For example: “ticket 4711”. Don’t name the client: the reason is kept.",
+        help_text=_("Recorded with your name. For example: “ticket 4711”. Don’t name the client: the reason is kept."),
     )
     sure = forms.BooleanField(
-        label="Erase permanently. I understand that this can’t be undone.",
-        error_messages={"required": "Tick this to confirm: it can’t be undone."},
+        label=_("Erase permanently. I understand that this can’t be undone."),
+        error_messages={"required": _("Tick this to confirm: it can’t be undone.")},
     )
 
 

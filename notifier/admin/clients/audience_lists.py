@@ -15,6 +15,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.clients import field_filters
 from notifier.admin.lists import selection
@@ -144,7 +145,7 @@ class AudienceChangeList(ClientChangeList):
 class ReachFilter(admin.SimpleListFilter):
     """Shown only where the URL has it, as the links of the confirm page do."""
 
-    title = "who"
+    title = _("who")
     parameter_name = PARAMETER
     _chosen: ChosenReach | None = None
 
@@ -168,7 +169,7 @@ class ReachFilter(admin.SimpleListFilter):
 class AudienceFilter(admin.SimpleListFilter):
     """Shown only where the URL has it, as the links of an audience's page do."""
 
-    title = "audience"
+    title = _("audience")
     parameter_name = AUDIENCE
     _chosen: SavedAudience | None = None
 
@@ -190,7 +191,7 @@ class AudienceFilter(admin.SimpleListFilter):
 class TurnoverFilter(admin.SimpleListFilter):
     """Shown only where the URL has it: `?turnover=joined.<audience>`, as the confirm page links to it."""
 
-    title = "audience"
+    title = _("audience")
     parameter_name = TURNOVER
     _asked: tuple[str, SavedAudience, Broadcast] | None = None
 
@@ -230,7 +231,7 @@ def _read_turnover(value: str) -> tuple[str, SavedAudience, Broadcast] | None:
 class ConditionsFilter(admin.SimpleListFilter):
     """Shown only where the URL has it, as the links of a page have it that sends to the clients of a list."""
 
-    title = "conditions"
+    title = _("conditions")
     parameter_name = CONDITIONS
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:

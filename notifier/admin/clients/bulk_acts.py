@@ -10,6 +10,8 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.clients import personal_data
 from notifier.admin.clients.acts import ACTS, ClientAct, EraseForm, preview, version
@@ -25,26 +27,26 @@ from notifier.wording import numbers
 
 #: So many of the clients are named on the page that asks.
 MAX_NAMED = 20
-OTHERS = "Nothing was done: these clients have changed since you opened the page. The page below is up to date."
+OTHERS = _("Nothing was done: these clients have changed since you opened the page. The page below is up to date.")
 
 
 # --- Actions of the list: each leads to the page that asks ---
-@admin.action(description="Archive…", permissions=["change"])
+@admin.action(description=_("Archive…"), permissions=["change"])
 def archive_selected(model_admin: BackOfficeAdmin, request: HttpRequest, queryset: QuerySet[Client]) -> HttpResponse:
     return _to_act_page(model_admin, request, queryset, ACTS["archive"])
 
 
-@admin.action(description="Restore…", permissions=["change"])
+@admin.action(description=_("Restore…"), permissions=["change"])
 def return_selected(model_admin: BackOfficeAdmin, request: HttpRequest, queryset: QuerySet[Client]) -> HttpResponse:
     return _to_act_page(model_admin, request, queryset, ACTS["restore"])
 
 
-@admin.action(description="Export data held…", permissions=["export_client"])
+@admin.action(description=_("Export data held…"), permissions=["export_client"])
 def export_all_data(model_admin: BackOfficeAdmin, request: HttpRequest, queryset: QuerySet[Client]) -> HttpResponse:
     return _to_act_page(model_admin, request, queryset, ACTS["export"])
 
 
-@admin.action(description="Erase personal data…", permissions=["erase_client"])
+@admin.action(description=_("Erase personal data…"), permissions=["erase_client"])
 def erase_selected(model_admin: BackOfficeAdmin, request: HttpRequest, queryset: QuerySet[Client]) -> HttpResponse:
     return _to_act_page(model_admin, request, queryset, ACTS["erase"])
 
@@ -53,7 +55,9 @@ def _to_act_page(
     model_admin: BackOfficeAdmin, request: HttpRequest, queryset: QuerySet[Client], act: ClientAct
 ) -> HttpResponse:
     if act.is_personal and selection.is_whole_list(request):
-        text = f"For “{act.label}”, tick the clients one by one. It can’t be used for a whole list at once."
+        text = gettext(
+            "For “%(act_label)s”, tick the clients one by one. It can’t be used for a whole list at once."
+        ) % {"act_label": act.label}
         model_admin.message_user(request, text, messages.WARNING)
         return redirect(request.get_full_path())
     return redirect(act_url(model_admin, act, Selection.of_action(request, queryset)))
@@ -82,7 +86,7 @@ def act_page(model_admin: BackOfficeAdmin, request: HttpRequest, name: str) -> H
         try:
             return _carry_out(model_admin, request, act, rows, form) or redirect(back)
         except NotAsShown:
-            note = OTHERS
+            note = str(OTHERS)
             # The reason stays; that they are sure was said of others.
             form = EraseForm(initial={"why": form.cleaned_data["why"]}) if form else None
     later = deferred_counts.counted_url(request, is_long=rows.is_long)
@@ -137,7 +141,9 @@ def _counts(act: ClientAct, clients: QuerySet[Client], some: Sequence[Client]) -
     many = numbers.counted(found.number, "client")
     who = str(some[0]) if len(some) == 1 else many
     return {
-        "title": act.question.format(who) if found.number else f"{act.label}: nothing to do",
+        "title": act.question.format(who)
+        if found.number
+        else gettext("%(act_label)s: nothing to do") % {"act_label": act.label},
         "preview": found,
         "button": act.button.format(many),
     }
@@ -149,7 +155,11 @@ def _archive(
 ) -> None:
     by = cast(User, request.user)
     number = archiving.archive(clients=clients, by=by, now=clock.now(), seen=cleaned["seen"])
-    model_admin.report(request, number, f"{numbers.counted(number, 'client')} archived. Nothing will be sent to them.")
+    model_admin.report(
+        request,
+        number,
+        gettext("%(clients)s archived. Nothing will be sent to them.") % {"clients": numbers.counted(number, "client")},
+    )
 
 
 def _restore(
@@ -157,7 +167,11 @@ def _restore(
 ) -> None:
     by = cast(User, request.user)
     number = archiving.restore(clients=clients, by=by, now=clock.now(), seen=cleaned["seen"])
-    model_admin.report(request, number, f"{numbers.counted(number, 'client')} restored, with their earlier consent.")
+    model_admin.report(
+        request,
+        number,
+        gettext("%(clients)s restored, with their earlier consent.") % {"clients": numbers.counted(number, "client")},
+    )
 
 
 def _erase(
@@ -173,7 +187,10 @@ def _erase(
             model_admin.message_user(request, str(refusal), messages.ERROR)
     if done:
         model_admin.report(
-            request, done, f"The personal data of {numbers.counted(done, 'client')} has been erased permanently."
+            request,
+            done,
+            gettext("The personal data of %(clients)s has been erased permanently.")
+            % {"clients": numbers.counted(done, "client")},
         )
 
 

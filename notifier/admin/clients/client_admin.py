@@ -15,6 +15,8 @@ from django.utils.formats import date_format
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.addresses import phones
 from notifier.admin.clients import (
@@ -97,7 +99,7 @@ class ClientAdmin(GuardedDeleteAdmin):
         fieldsets = list(super().get_fieldsets(request, obj))
         if self._shows_form(request, obj):
             names = [field_values.name_of(one) for one in _definitions(request)]
-            fieldsets.append(("Fields and tags", {"fields": (*names, field_values.TAGS)}))
+            fieldsets.append((gettext("Fields and tags"), {"fields": (*names, field_values.TAGS)}))
         return fieldsets
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
@@ -210,15 +212,15 @@ class ClientAdmin(GuardedDeleteAdmin):
             return queryset, False
         return queryset.filter(search.matching(search_term, erased=search.may_find_erased(request))), False
 
-    @admin.display(description="e-mail", ordering="email")
+    @admin.display(description=_("e-mail"), ordering="email")
     def shown_email(self, client: Client) -> SafeString | None:
         return readable(client.email) if client.email else None
 
-    @admin.display(description="phone", ordering="phone")
+    @admin.display(description=_("phone"), ordering="phone")
     def shown_phone(self, client: Client) -> SafeString | None:
         return readable(str(client.phone)) if client.phone else None
 
-    @admin.display(description="agreed to")
+    @admin.display(description=_("agreed to"))
     def wants(self, client: Client) -> str:
         """Topics by the same channels stand together: most clients then need one line."""
         topics: dict[str, list[str]] = {}
@@ -230,11 +232,11 @@ class ClientAdmin(GuardedDeleteAdmin):
         each = '<span class="want">{}: <span class="quiet">{}</span></span>'
         return format_html_join(SafeString(' <span class="quiet">·</span> '), each, chosen) or "nothing"
 
-    @admin.display(description="status")
+    @admin.display(description=_("status"))
     def state(self, client: Client) -> SafeString:
         return flags.flags(client)
 
-    @admin.display(description="since", ordering="created_at")
+    @admin.display(description=_("since"), ordering="created_at")
     def created(self, client: Client) -> str:
         return date_format(localtime(client.created_at), "j M Y")
 
@@ -252,15 +254,18 @@ class ClientAdmin(GuardedDeleteAdmin):
         if {"email", "phone"} & set(form.changed_data):
             self._warn_of_suppressions(request, obj)
         if "phone" in form.changed_data and obj.has_landline:
-            words = f"{phones.spaced(str(obj.phone))} is a landline number: no SMS is sent to it, whatever is ticked."
+            words = gettext("%(spaced)s is a landline number: no SMS is sent to it, whatever is ticked.") % {
+                "spaced": phones.spaced(str(obj.phone))
+            }
             self.message_user(request, words, messages.WARNING)
 
     def _warn_of_suppressions(self, request: HttpRequest, client: Client) -> None:
         """Says that an address is suppressed, which the form does not show."""
         for one in record.suppressions(client) if request.user.has_perm(groups.VIEW_SUPPRESSION) else ():
-            words = (
-                f"{one} is suppressed ({one.get_source_display().lower()}): nothing is sent to it, whatever is ticked."
-            )
+            words = gettext("%(one)s is suppressed (%(source)s): nothing is sent to it, whatever is ticked.") % {
+                "one": one,
+                "source": one.get_source_display().lower(),
+            }
             self.message_user(request, words, messages.WARNING)
 
     def get_formset_kwargs(self, request: HttpRequest, obj: Any, inline: Any, prefix: str) -> dict[str, Any]:

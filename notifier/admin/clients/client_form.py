@@ -6,6 +6,9 @@ from typing import Any, ClassVar, cast
 
 from django import forms
 from django.conf import settings
+from django.utils.text import format_lazy
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from phonenumber_field.phonenumber import PhoneNumber
 
 from notifier.addresses import phones
@@ -32,18 +35,25 @@ def _language_choices(own: str | None) -> list[tuple[str, str]]:
 class ClientForm(StaleModelForm):
     time_zone = forms.ChoiceField(
         required=False,
-        help_text="Used for quiet hours. If you don’t choose one, it is worked out from the phone number, or else is "
-        f"{settings.CLIENT_TIME_ZONE}.",
+        help_text=format_lazy(
+            _(
+                "Used for quiet hours. If you don’t choose one, it is worked out from the phone number, or else "
+                "is {client_time_zone}."
+            ),
+            client_time_zone=settings.CLIENT_TIME_ZONE,
+        ),
     )
     language = forms.TypedChoiceField(
         required=False,
         empty_value=None,
-        help_text="Messages are in this language, wherever they have been written in it.",
+        help_text=_("Messages are in this language, wherever they have been written in it."),
     )
     #: Shown below the matrix, where it belongs.
     evidence = EvidenceField(
-        help_text="Where this change comes from. For example: “asked by phone”. Recorded with the change, and required "
-        "for every box you tick.",
+        help_text=_(
+            "Where this change comes from. For example: “asked by phone”. Recorded with the change, and required "
+            "for every box you tick."
+        ),
     )
 
     #: What the client has in the fields that staff defined and in tags, by the names in the form: `with_own_fields`.
@@ -56,7 +66,7 @@ class ClientForm(StaleModelForm):
             self.fields["first_name"].widget.attrs["autofocus"] = True
         if name := self.fields.get("name"):
             name.label, name.required = "Full name", False
-            name.help_text = (
+            name.help_text = gettext(
                 "Made from the first and last name. Enter it yourself only if you don’t know which is which, or for a "
                 "company."
             )
@@ -124,11 +134,17 @@ class ClientForm(StaleModelForm):
         made = names.full_name(first_name=cleaned["first_name"], last_name=cleaned["last_name"])
         if not made:
             if not cleaned["name"]:
-                self.add_error("first_name", "Enter a first name, a last name, or a full name.")
+                self.add_error("first_name", gettext("Enter a first name, a last name, or a full name."))
         elif len(made) > MAX_NAME_LETTERS:
-            self.add_error("last_name", f"The name is longer than {MAX_NAME_LETTERS} characters.")
+            self.add_error(
+                "last_name",
+                gettext("The name is longer than %(max_name_letters)s characters.")
+                % {"max_name_letters": MAX_NAME_LETTERS},
+            )
         elif "name" in self.changed_data and cleaned["name"] not in ("", made):
-            words = "The full name is made from the first and last name. Change those, or clear both to enter another."
+            words = gettext(
+                "The full name is made from the first and last name. Change those, or clear both to enter another."
+            )
             self.add_error("name", words)
         else:
             # Among the cleaned values, so that it is saved with them.
@@ -168,7 +184,7 @@ class ClientForm(StaleModelForm):
             self["phone"].help_text = phone_note.below(is_landline=bool(cleaned["landline_ending"]))
         if not self.errors and not cleaned.get("email") and not cleaned.get("phone"):
             # At the first field that can be corrected; the error of the constraint would stand above the form.
-            self.add_error("email", "Enter an e-mail address, a phone number, or both.")
+            self.add_error("email", gettext("Enter an e-mail address, a phone number, or both."))
         if not cleaned.get("evidence", "").strip() and "evidence" not in self.errors and adds_consent(self.data):
             self.add_error("evidence", HOW_DO_WE_KNOW)
         return cleaned

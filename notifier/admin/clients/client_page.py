@@ -6,6 +6,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
+from django.utils.translation import gettext
 
 from notifier.admin.clients import bulk_acts
 from notifier.admin.clients.acts import ACTS, ClientAct
@@ -152,7 +153,7 @@ def _value_changes(client: Client, most: int) -> dict[str, Any]:
 
 def reason_to_keep(client: Client) -> str:
     """Why the client can't be deleted, in a sentence; empty where nothing stands against it."""
-    instead = "Archive the client instead, or erase the personal data. Either way, nothing is sent any more."
+    instead = gettext("Archive the client instead, or erase the personal data. Either way, nothing is sent any more.")
     if client.deliveries.exists():
         return f"{client} can’t be deleted, because messages have been sent to this client. {instead}"
     if client.consent_changes.exists():
@@ -165,4 +166,7 @@ def erased_meanwhile(client: Client) -> str:
     version = record.history(client).first()
     by = f" by {version.history_user.get_username()}" if version and version.history_user else ""
     moment = date_format(localtime(client.erased_at), "j M Y, H:i")
-    return f"Nothing was saved: the personal data of this client was erased{by} on {moment}."
+    return gettext("Nothing was saved: the personal data of this client was erased%(by)s on %(moment)s.") % {
+        "by": by,
+        "moment": moment,
+    }

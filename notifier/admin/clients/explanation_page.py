@@ -5,6 +5,7 @@ from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext
 
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.explanations import explanation
@@ -26,7 +27,7 @@ def explanation_page(model_admin: BackOfficeAdmin, request: HttpRequest, client_
     broadcast = _chosen_broadcast(request.GET.get("broadcast", ""))
     term = request.GET.get("q", "").strip()
     page = {
-        "title": f"Why did {client} get it, or not?",
+        "title": gettext("Why did %(client)s get it, or not?") % {"client": client},
         "client": client,
         "broadcast": broadcast,
         "membership": explanation.audience(client=client, broadcast=broadcast) if broadcast else None,

@@ -13,6 +13,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.timezone import localtime
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.lists import downloads, selection
 from notifier.admin.lists.base import BackOfficeAdmin
@@ -36,7 +38,7 @@ _NOTE = "Exported clients"
 FIELD, TAGS = "field", "tags"
 
 
-@admin.action(description="Export selected clients…", permissions=["export_client"])
+@admin.action(description=_("Export selected clients…"), permissions=["export_client"])
 def export_selected(model_admin: BackOfficeAdmin, request: HttpRequest, queryset: QuerySet[Client]) -> HttpResponse:
     return redirect(_export_url(model_admin, Selection.of_action(request, queryset)))
 
@@ -71,11 +73,11 @@ def export_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpRespo
     if kind in downloads.KINDS and not (kind == "xlsx" and is_long):
         if request.POST.get("seen") == version:
             return _file_response(request, found, kind, selected, fields)
-        note = "Nothing was exported: the list has changed since you opened the page. Check the number again."
+        note = gettext("Nothing was exported: the list has changed since you opened the page. Check the number again.")
     page = {
         "note": note,
         "seen": version,
-        "title": "Export clients",
+        "title": gettext("Export clients"),
         "number": None if is_long else found.count(),
         "most_xlsx": MAX_XLSX,
         "is_chosen": selected.ids is not None,

@@ -16,6 +16,8 @@ from django.contrib import admin
 from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.clients.request_fields import fields_of, tags_of
 from notifier.admin.lists import search, selection
@@ -88,7 +90,7 @@ class FieldSection:
 
 
 class FieldsFilter(admin.ListFilter):
-    title = "fields and tags"
+    title = _("fields and tags")
     #: What `BackOfficeAdmin` looks for.
     parameter_name = TAG
     template = "admin/notifier/client/field_filters.html"
@@ -150,7 +152,9 @@ class FieldsFilter(admin.ListFilter):
         key, _, part = name.removeprefix(PREFIX).partition(".")
         definition = self._by_key.get(key)
         if definition is None:
-            raise FilterUnreadable("The list is filtered by a field that there is not any more. Clear the filters.")
+            raise FilterUnreadable(
+                gettext("The list is filtered by a field that there is not any more. Clear the filters.")
+            )
         if not part:
             return reduce(or_, [self._chosen(definition, value) for value in values])
         return self._typed(definition, part, values[-1])
@@ -161,7 +165,9 @@ class FieldsFilter(admin.ListFilter):
             return ~Q(pk__in=ClientTag.objects.values("client_id"))
         number = numbers.read_id(value)
         if number is None or not any(tag.pk == number for tag in self._tags):
-            raise FilterUnreadable("The list is filtered by a tag that there is not any more. Clear the filters.")
+            raise FilterUnreadable(
+                gettext("The list is filtered by a tag that there is not any more. Clear the filters.")
+            )
         return Q(pk__in=ClientTag.objects.filter(tag=number).values("client_id"))
 
     def _chosen(self, definition: Definition, value: str) -> Q:
@@ -180,7 +186,8 @@ class FieldsFilter(admin.ListFilter):
         if kind.kind == FieldKind.YES_NO and value in ("yes", "no"):
             return conditions.is_one_of(definition, [value == "yes"])
         raise FilterUnreadable(
-            f"The list is filtered by something that “{definition.label}” can’t be. Clear the filters."
+            gettext("The list is filtered by something that “%(definition_label)s” can’t be. Clear the filters.")
+            % {"definition_label": definition.label}
         )
 
     def _typed(self, definition: Definition, part: str, text: str) -> Q:
@@ -196,7 +203,10 @@ class FieldsFilter(admin.ListFilter):
                 "contains": lambda: conditions.contains(definition, text[:MAX_PARTS_LETTERS]),
             }
         if part not in ways:
-            raise FilterUnreadable(f"“{definition.label}” can’t be filtered like this. Clear the filters.")
+            raise FilterUnreadable(
+                gettext("“%(definition_label)s” can’t be filtered like this. Clear the filters.")
+                % {"definition_label": definition.label}
+            )
         return ways[part]()
 
     # --- The form ---
@@ -230,7 +240,7 @@ class FieldsFilter(admin.ListFilter):
             return []
         chosen = self._last(TAG)
         named = [(str(tag.pk), tag.name) for tag in self._tags]
-        ticks = [("", "All"), *named, (NONE, "No tag")]
+        ticks = [("", gettext("All")), *named, (NONE, "No tag")]
         return [FilterTick(value, label, value == chosen) for value, label in ticks]
 
 
@@ -247,11 +257,14 @@ def _options(definition: Definition) -> list[tuple[str, str]]:
     kind = definition.type
     if isinstance(kind, ChoiceType | ChoicesType):
         return [(str(option.number), option.label) for option in kind.options.values()]
-    return [("yes", "Yes"), ("no", "No")] if kind.kind == FieldKind.YES_NO else []
+    return [("yes", gettext("Yes")), ("no", gettext("No"))] if kind.kind == FieldKind.YES_NO else []
 
 
 def _read(definition: Definition, text: str) -> Any:
     try:
         return definition.type.read(text, TYPED)
     except ValueError as error:
-        raise FilterUnreadable(f"{definition.label}: {error} No clients are listed.") from error
+        raise FilterUnreadable(
+            gettext("%(definition_label)s: %(error)s No clients are listed.")
+            % {"definition_label": definition.label, "error": error}
+        ) from error

@@ -6,6 +6,7 @@ from typing import Any, cast
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.html import escape
+from django.utils.translation import gettext
 
 from notifier.fields import tags, values
 from notifier.fields.definitions import Definition, Definitions
@@ -120,13 +121,17 @@ class TagsField(forms.CharField):
         typed = [name for part in str(value or "").split(";") for name in part.split(",")]
         names = list({folded(name): name.strip() for name in typed if name.strip()}.values())
         if len(names) > tags.MAX_OF_CLIENT:
-            raise ValidationError(f"A client can have {tags.MAX_OF_CLIENT} tags.")
+            raise ValidationError(
+                gettext("A client can have %(max_of_client)s tags.") % {"max_of_client": tags.MAX_OF_CLIENT}
+            )
         for name in names:
             # Before the database is asked: PostgreSQL compares no NUL.
             validate_one_line(name)
         found, unknown = tags.named(names)
         if unknown and not self.may_add:
-            raise ValidationError(f"There is no tag “{unknown[0]}”, and you can’t add tags.")
+            raise ValidationError(
+                gettext("There is no tag “%(unknown)s”, and you can’t add tags.") % {"unknown": unknown[0]}
+            )
         for name in unknown:
             tags.check_name(name)
         return sorted([*(tag.name for tag in found), *unknown], key=folded)

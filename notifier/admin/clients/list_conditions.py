@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import quote
 
 from django.http import HttpRequest, QueryDict
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.clients import field_filters
 from notifier.admin.clients.field_filters import ANY, NONE
@@ -26,12 +28,12 @@ from notifier.wording import numbers
 _SHOWN = frozenset({"o", "p", "e", "all"})
 _CONVERTED = frozenset({ConsentFilter.parameter_name, LanguageFilter.parameter_name})
 _CALLED = {
-    "q": "a search",
-    "landline": "landlines",
-    "reach": "who would get something",
-    "audience": "an audience, which you can choose on the page that sends",
-    "conditions": "conditions already",
-    "turnover": "who joined or left an audience",
+    "q": _("a search"),
+    "landline": _("landlines"),
+    "reach": _("who would get something"),
+    "audience": _("an audience, which you can choose on the page that sends"),
+    "conditions": _("conditions already"),
+    "turnover": _("who joined or left an audience"),
 }
 
 
@@ -61,7 +63,9 @@ def of_query(request: HttpRequest, query: QueryDict) -> Document:
     found = documents.parse(documents.as_json(found))
     knowing.check(found, knowing.of(found))
     if len(quote(documents.as_text(found))) > MAX_URL:
-        raise NoConditions("These are too many filters at once. Make an audience of them on the page of audiences.")
+        raise NoConditions(
+            gettext("These are too many filters at once. Make an audience of them on the page of audiences.")
+        )
     return found
 
 
@@ -70,7 +74,7 @@ def _parts(request: HttpRequest, name: str, values: Sequence[str]) -> Iterator[L
         case ActiveFilter.parameter_name:
             # Archived clients are in no audience, so the active ones need no condition.
             if values[-1] != "active":
-                raise NoConditions("Archived clients can’t be sent to.")
+                raise NoConditions(gettext("Archived clients can’t be sent to."))
         case ConsentFilter.parameter_name:
             yield _consent(values[-1])
         case LanguageFilter.parameter_name:
@@ -82,14 +86,17 @@ def _parts(request: HttpRequest, name: str, values: Sequence[str]) -> Iterator[L
             yield _field(request, name, values)
         case _:
             what = _CALLED.get(name, f"“{name}”")
-            raise NoConditions(f"The list is filtered by {what}. Remove that filter first: it can’t be a condition.")
+            raise NoConditions(
+                gettext("The list is filtered by %(what)s. Remove that filter first: it can’t be a condition.")
+                % {"what": what}
+            )
 
 
 def _consent(value: str) -> Line:
     slug, _, channel = value.rpartition(".")
     topic = Topic.objects.filter(slug=slug).first()
     if topic is None or channel not in Channel.values:
-        raise NoConditions("The list is filtered by a topic that there is not any more. Clear the filters.")
+        raise NoConditions(gettext("The list is filtered by a topic that there is not any more. Clear the filters."))
     return Line(documents.CONSENT, channel, topic.pk)
 
 
@@ -99,7 +106,9 @@ def _language(value: str) -> Iterator[Line]:
         yield Line(documents.LANGUAGE, documents.KNOWN, is_negated=True)
         return
     if value not in offered.codes():
-        raise NoConditions("The list is filtered by a language that clients can’t have any more. Clear the filters.")
+        raise NoConditions(
+            gettext("The list is filtered by a language that clients can’t have any more. Clear the filters.")
+        )
     yield Line(documents.LANGUAGE, documents.ONE_OF, values=(value,))
     if value == offered.default():
         yield Line(documents.LANGUAGE, documents.KNOWN)
@@ -108,7 +117,9 @@ def _language(value: str) -> Iterator[Line]:
 def _tag(request: HttpRequest, value: str) -> Line:
     number = numbers.read_id(value)
     if number is None or not any(tag.pk == number for tag in tags_of(request)):
-        raise NoConditions("“No tag” can’t be a condition, nor a tag that was deleted. Remove that filter first.")
+        raise NoConditions(
+            gettext("“No tag” can’t be a condition, nor a tag that was deleted. Remove that filter first.")
+        )
     return Line(documents.TAG, documents.HAS, number)
 
 
@@ -121,7 +132,7 @@ def _field(request: HttpRequest, name: str, values: Sequence[str]) -> Line | Gro
     definition = next((one for one in fields_of(request) if one.key == key), None)
     part = name.removeprefix(f"{field_filters.PREFIX}{key}").removeprefix(".")
     if definition is None or (part and _ENDS.get(part) not in knowing.FIELD_VERBS[definition.field.kind]):
-        raise NoConditions("The list is filtered by a field that there is not any more. Clear the filters.")
+        raise NoConditions(gettext("The list is filtered by a field that there is not any more. Clear the filters."))
     if not part:
         return _chosen(definition, values)
     text = values[-1][: field_filters.MAX_PARTS_LETTERS] if definition.field.is_text else _typed(definition, values[-1])
@@ -151,5 +162,5 @@ def _chosen(definition: Definition, values: Sequence[str]) -> Line | Group:
 def _ticked(value: str) -> int:
     number = {"yes": 1, "no": 0}.get(value, numbers.read_id(value))
     if number is None:
-        raise NoConditions("The list is filtered by something that a field can’t be. Clear the filters.")
+        raise NoConditions(gettext("The list is filtered by something that a field can’t be. Clear the filters."))
     return number

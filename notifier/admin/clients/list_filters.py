@@ -5,6 +5,8 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.languages import offered
 from notifier.models import Channel, Client, Topic
@@ -12,11 +14,11 @@ from notifier.policies import landlines
 
 
 class ActiveFilter(admin.SimpleListFilter):
-    title = "status"
+    title = _("status")
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("active", "Active"), ("archived", "Archived")]
+        return [("active", gettext("Active")), ("archived", gettext("Archived"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Client]) -> QuerySet[Client]:
         wanted = {"active": True, "archived": False}.get(self.value() or "")
@@ -24,7 +26,7 @@ class ActiveFilter(admin.SimpleListFilter):
 
 
 class ConsentFilter(admin.SimpleListFilter):
-    title = "consent"
+    title = _("consent")
     parameter_name = "wants"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -42,7 +44,7 @@ class ConsentFilter(admin.SimpleListFilter):
 
 
 class LanguageFilter(admin.SimpleListFilter):
-    title = "language"
+    title = _("language")
     parameter_name = "language"
     #: No language has this code.
     NOT_SET = "none"
@@ -59,11 +61,11 @@ class LanguageFilter(admin.SimpleListFilter):
 
 
 class LandlineFilter(admin.SimpleListFilter):
-    title = "phone"
+    title = _("phone")
     parameter_name = "landline"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", "Landline: no SMS"), ("no", "Not a landline")]
+        return [("yes", gettext("Landline: no SMS")), ("no", gettext("Not a landline"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Client]) -> QuerySet[Client]:
         condition = {"yes": landlines.has_landline(), "no": landlines.is_passing()}.get(self.value() or "")

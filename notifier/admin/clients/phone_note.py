@@ -5,13 +5,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.models import typed_phones
 from notifier.wording.badges import badge
 
 ID = "phone-note"
-LANDLINE = "No SMS is sent to this number."
+LANDLINE = _("No SMS is sent to this number.")
 
 
 def below(*, is_landline: bool) -> SafeString:

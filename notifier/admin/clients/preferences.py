@@ -11,13 +11,15 @@ from django.core.exceptions import ValidationError
 from django.forms.models import BaseInlineFormSet
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.consent import consents
 from notifier.consent.consents import Origin
 from notifier.models import Channel, Preference, Topic
 from notifier.wording import numbers
 
-OUTDATED = (
+OUTDATED = _(
     "Nothing was saved. The client or someone else has changed this consent since you opened the page. It is now as "
     "shown under “Consent history”. Check your ticks and save again."
 )
@@ -63,7 +65,7 @@ class PreferenceForm(forms.ModelForm):
         try:
             self.instance.validate_constraints()
         except ValidationError:
-            self.add_error(None, "Someone else has just set this. Reload the page to see what they chose.")
+            self.add_error(None, gettext("Someone else has just set this. Reload the page to see what they chose."))
 
     @property
     def cells(self) -> list[dict[str, Any]]:
@@ -122,10 +124,18 @@ class PreferenceFormSet(BaseInlineFormSet):
                     form.add_error(name, refusal)
 
     def _refusal(self, since: datetime) -> str:
-        ended = f"They opted out themselves on {date_format(localtime(since), 'j M Y')}."
+        ended = gettext("They opted out themselves on %(date_format)s.") % {
+            "date_format": date_format(localtime(since), "j M Y")
+        }
         if not self.may_resubscribe:
-            return f"{ended} They can turn it on again with the link in a message, or someone with permission can."
-        return "" if self.has_reason else f"{ended} Explain below how we know that they want it again."
+            return gettext(
+                "%(ended)s They can turn it on again with the link in a message, or someone with permission can."
+            ) % {"ended": ended}
+        return (
+            ""
+            if self.has_reason
+            else gettext("%(ended)s Explain below how we know that they want it again.") % {"ended": ended}
+        )
 
     def save_consents(self, *, origin: Origin, now: datetime) -> None:
         """Saves what was changed on the page, with its evidence."""
@@ -154,4 +164,4 @@ class PreferenceInline(admin.TabularInline):
     formset = PreferenceFormSet
     template = "admin/notifier/client/preferences.html"
     can_delete = False
-    verbose_name_plural = "agreed to hear about"
+    verbose_name_plural = _("agreed to hear about")

@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from notifier.admin.clients import list_conditions
 from notifier.admin.clients.audience_lists import CONDITIONS
@@ -52,7 +53,7 @@ def send_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpRespons
         return _back(model_admin, request)
     newest = Notification.objects.select_related("topic").order_by("-updated_at")[:MAX_OFFERED]
     page = {
-        "title": "Send to the clients of this list",
+        "title": gettext("Send to the clients of this list"),
         "conditions": documents.as_text(document),
         "text": words.of_document(document, knowing.of(document)),
         "notifications": [one for one in newest if one.channels],

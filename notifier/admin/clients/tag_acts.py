@@ -14,6 +14,8 @@ from django.db.models import Count, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.clients.acts import ActPreview
 from notifier.admin.lists import deferred_counts
@@ -30,7 +32,7 @@ from notifier.wording import numbers
 
 #: Of the URL: the ids of tags, and the names of new ones.
 TAG, NEW = "tag", "new"
-OTHERS = "Nothing was done: these clients have changed since you opened the page. The page below is up to date."
+OTHERS = _("Nothing was done: these clients have changed since you opened the page. The page below is up to date.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +78,12 @@ ACTS = {
 
 
 # --- Actions of the list ----------------------------------------------------------------------------------------------
-@admin.action(description="Add tags…", permissions=["change"])
+@admin.action(description=_("Add tags…"), permissions=["change"])
 def add_to_selected(model_admin: BackOfficeAdmin, request: HttpRequest, queryset: QuerySet[Client]) -> HttpResponse:
     return _to_page(model_admin, request, queryset, "add")
 
 
-@admin.action(description="Remove tags…", permissions=["change"])
+@admin.action(description=_("Remove tags…"), permissions=["change"])
 def remove_from_selected(
     model_admin: BackOfficeAdmin, request: HttpRequest, queryset: QuerySet[Client]
 ) -> HttpResponse:
@@ -129,7 +131,7 @@ def tag_page(model_admin: BackOfficeAdmin, request: HttpRequest, name: str) -> H
             words = act.done.format(tags=chosen.in_words, clients=numbers.counted(number, "client"))
             model_admin.report(request, number, words[:1].upper() + words[1:])
             return redirect(model_admin.back_url(selected))
-        note = OTHERS
+        note = str(OTHERS)
     context = {
         "act": act,
         "back": model_admin.back_url(selected),
@@ -155,10 +157,12 @@ def _chosen(request: HttpRequest, act: TagAct) -> ChosenTags:
     there, unknown = tags.named(names.values())
     found += [tag for tag in there if tag not in found]
     if not unknown or not act.is_on:
-        mistake = f"There is no tag “{unknown[0]}”." if unknown else ""
+        mistake = gettext("There is no tag “%(unknown)s”.") % {"unknown": unknown[0]} if unknown else ""
         return ChosenTags(found, [], mistake or _too_many(found))
     if not request.user.has_perm(groups.ADD_TAG):
-        return ChosenTags(found, [], f"There is no tag “{unknown[0]}”, and you may not add tags.")
+        return ChosenTags(
+            found, [], gettext("There is no tag “%(unknown)s”, and you may not add tags.") % {"unknown": unknown[0]}
+        )
     try:
         for name in unknown:
             tags.check_name(name)
@@ -168,7 +172,11 @@ def _chosen(request: HttpRequest, act: TagAct) -> ChosenTags:
 
 
 def _too_many(chosen: Sequence[object]) -> str:
-    return f"Choose up to {tags.MAX_OF_CLIENT} tags." if len(chosen) > tags.MAX_OF_CLIENT else ""
+    return (
+        gettext("Choose up to %(max_of_client)s tags.") % {"max_of_client": tags.MAX_OF_CLIENT}
+        if len(chosen) > tags.MAX_OF_CLIENT
+        else ""
+    )
 
 
 def _asking(request: HttpRequest, act: TagAct, chosen: ChosenTags, rows: Rows) -> dict[str, Any]:
@@ -191,7 +199,7 @@ def _asking(request: HttpRequest, act: TagAct, chosen: ChosenTags, rows: Rows) -
     ]
     question = act.question.format(tags=chosen.in_words, clients=many)
     return {
-        "title": question if number else f"{act.label}: nothing to do",
+        "title": question if number else gettext("%(act_label)s: nothing to do") % {"act_label": act.label},
         "is_asking": True,
         "counting": "",
         "preview": ActPreview(number, [(count, why) for count, why in left if count], []),

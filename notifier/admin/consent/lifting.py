@@ -12,6 +12,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.lists import selection
 from notifier.admin.lists.base import BackOfficeAdmin
@@ -26,7 +28,9 @@ from notifier.staff import groups
 from notifier.wording import numbers
 from notifier.wording.badges import badge
 
-CHANGED = "Nothing was lifted: the suppressions have changed since you opened the page. The page below is up to date."
+CHANGED = _(
+    "Nothing was lifted: the suppressions have changed since you opened the page. The page below is up to date."
+)
 TONES = {
     Source.STAFF: "quiet",
     Source.BOUNCE: "warn",
@@ -39,8 +43,10 @@ TONES = {
 class LiftForm(forms.Form):
     why = ReasonField(
         max_length=300,
-        help_text="Recorded permanently with your name. For example: “ticket 4711: the mailbox is back”. Don’t repeat "
-        "the address.",
+        help_text=_(
+            "Recorded permanently with your name. For example: “ticket 4711: the mailbox is back”. Don’t repeat "
+            "the address."
+        ),
     )
     #: The version of what the page showed.
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
@@ -57,10 +63,10 @@ def source_badge(suppression: Suppression) -> SafeString:
     return badge(text=str(source.label), tone=TONES[source])
 
 
-@admin.action(description="Lift…", permissions=["lift"])
+@admin.action(description=_("Lift…"), permissions=["lift"])
 def lift_selected(model_admin: BackOfficeAdmin, request: HttpRequest, queryset: QuerySet[Suppression]) -> HttpResponse:
     if selection.is_whole_list(request):
-        text = "For “Lift”, tick the suppressions one by one. It can’t be used for a whole list at once."
+        text = gettext("For “Lift”, tick the suppressions one by one. It can’t be used for a whole list at once.")
         model_admin.message_user(request, text, messages.WARNING)
         return redirect(request.get_full_path())
     return redirect(lift_url(model_admin, Selection.of_action(request, queryset)))
@@ -84,7 +90,7 @@ def lift_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpRespons
             _lift(model_admin, request, selected.ids, form.cleaned_data, sources)
             return redirect(_back_url(model_admin, selected, lifted=True))
         except NotAsShown:
-            note = CHANGED
+            note = str(CHANGED)
     rows = list(Suppression.objects.filter(pk__in=selected.ids).order_by("pk"))
     if not any(row.source in sources for row in rows) and rows:
         raise PermissionDenied
@@ -103,7 +109,11 @@ def _lift(
     now = clock.now()
     number = suppressions.lift_rows(ids=ids, evidence=evidence, now=now, sources=sources, seen=cleaned["seen"])
     which = numbers.counted(number, "suppression was", "suppressions were")
-    model_admin.report(request, number, f"{which} lifted. Clients are sent what they have agreed to again.")
+    model_admin.report(
+        request,
+        number,
+        gettext("%(which)s lifted. Clients are sent what they have agreed to again.") % {"which": which},
+    )
 
 
 def _confirmation(
@@ -115,7 +125,9 @@ def _confirmation(
 ) -> HttpResponse:
     lifted = [row for row in rows if row.source in sources]
     page = {
-        "title": f"Lift {numbers.counted(len(lifted), 'suppression')}?" if lifted else "Lift: nothing to do",
+        "title": gettext("Lift %(suppressions)s?") % {"suppressions": numbers.counted(len(lifted), "suppression")}
+        if lifted
+        else gettext("Lift: nothing to do"),
         "lifted": [(row, source_badge(row)) for row in lifted],
         "seen": suppressions.version(lifted),
         "left": len(rows) - len(lifted),

@@ -14,6 +14,8 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.addresses.phones import E164
 from notifier.admin.lists import routing, search
@@ -34,11 +36,11 @@ _UNREAD_FIRST = Case(When(_WAITS, then=Value(0)), default=Value(1), output_field
 
 
 class WaitingFilter(admin.SimpleListFilter):
-    title = "status"
+    title = _("status")
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("unread", "Unread"), ("done", "Read or handled")]
+        return [("unread", gettext("Unread")), ("done", gettext("Read or handled"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[InboundMessage]) -> QuerySet[InboundMessage]:
         if self.value() == "unread":
@@ -69,7 +71,7 @@ def mark_read_page(model_admin: BackOfficeAdmin, request: HttpRequest, message_i
     return redirect(model_admin.page_url("changelist"))
 
 
-@admin.action(description="Mark as read", permissions=["read"])
+@admin.action(description=_("Mark as read"), permissions=["read"])
 def mark_as_read(model_admin: BackOfficeAdmin, request: HttpRequest, queryset: QuerySet[InboundMessage]) -> None:
     ticked = [numbers.read_id(pk) or 0 for pk in request.POST.getlist("_selected_action")]
     # "All of them" means those that the list showed: what has arrived since, nobody has read.
@@ -81,9 +83,9 @@ def _mark_read(model_admin: BackOfficeAdmin, request: HttpRequest, ids: list[int
     number = sms_replies.mark_read(ids=ids, by=cast(User, request.user), now=clock.now())
     if number:
         words = numbers.counted(number, "SMS reply", "SMS replies")
-        model_admin.message_user(request, f"{words} marked as read.", messages.SUCCESS)
+        model_admin.message_user(request, gettext("%(words)s marked as read.") % {"words": words}, messages.SUCCESS)
     else:
-        text = "Nothing was marked: these were already read."
+        text = gettext("Nothing was marked: these were already read.")
         model_admin.message_user(request, text, messages.INFO)
 
 
@@ -92,11 +94,11 @@ class InboxAdmin(ReadOnlyAdmin):
     list_display = ("text_shown", "outcome_shown", "sender_shown", "client_shown", "received_at")
     list_filter = (WaitingFilter, "outcome")
     search_fields = ("sender",)
-    search_help_text = (
+    search_help_text = _(
         "Search by the start of a phone number, such as +44 20, by a client’s name or e-mail address, or by # and the "
         "client’s number."
     )
-    search_help_without_clients = "Search by the start of a phone number, such as +44 20."
+    search_help_without_clients = _("Search by the start of a phone number, such as +44 20.")
     ordering = (_UNREAD_FIRST, "-pk")
     actions = (mark_as_read,)
     fields = ("text", "outcome_shown", "sender_shown", "client_shown", "received_at", "read_shown", "provider_shown")
@@ -116,20 +118,20 @@ class InboxAdmin(ReadOnlyAdmin):
         found = search.owned(term, field="sender", channels=[Channel.SMS], request=request, erased=erased)
         return queryset.filter(search.begins("sender", term) | found), False
 
-    @admin.display(description="reply")
+    @admin.display(description=_("reply"))
     def text_shown(self, message: InboundMessage) -> str:
         text = " ".join(message.text.split()) or "(empty)"
         return text if len(text) <= TEXT_LENGTH else f"{text[: TEXT_LENGTH - 1]}…"
 
-    @admin.display(description="outcome")
+    @admin.display(description=_("outcome"))
     def outcome_shown(self, message: InboundMessage) -> SafeString:
         return reply_badge(message)
 
-    @admin.display(description="from")
+    @admin.display(description=_("from"))
     def sender_shown(self, message: InboundMessage) -> SafeString:
         return readable(shown(message.sender))
 
-    @admin.display(description="client")
+    @admin.display(description=_("client"))
     def client_shown(self, message: Any) -> SafeString | None:
         client: Client | None = message.client
         if client is None:
@@ -150,7 +152,7 @@ class InboxAdmin(ReadOnlyAdmin):
         extra = {"may_mark": self.has_read_permission(request)}
         return super().change_view(request, object_id, form_url, extra | (extra_context or {}))
 
-    @admin.display(description="read")
+    @admin.display(description=_("read"))
     def read_shown(self, message: InboundMessage) -> str:
         if message.outcome != InboundMessage.Outcome.KEPT:
             return "not needed: handled automatically"
@@ -159,7 +161,7 @@ class InboxAdmin(ReadOnlyAdmin):
         by = message.read_by.get_username() if message.read_by else "a deleted user"
         return f"{date_format(localtime(message.read_at), 'j M Y, H:i')}, by {by}"
 
-    @admin.display(description="delivered by")
+    @admin.display(description=_("delivered by"))
     def provider_shown(self, message: InboundMessage) -> str:
         return f"{message.provider}, {message.provider_id}"
 

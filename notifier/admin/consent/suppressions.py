@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.consent import lifting
 from notifier.admin.lists import routing, search
@@ -27,7 +28,7 @@ class SuppressionForm(forms.ModelForm):
     class Meta:
         model = Suppression
         fields = ("channel", "address", "reason")
-        help_texts = {"reason": "Recorded with your name. For example: “asked by phone”. Don’t repeat the address."}
+        help_texts = {"reason": _("Recorded with your name. For example: “asked by phone”. Don’t repeat the address.")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -42,11 +43,11 @@ class SuppressionAdmin(BackOfficeAdmin):
     list_display = ("shown_address", "channel", "shown_source", "reason", "created_at")
     list_filter = ("source", "channel")
     search_fields = ("address__startswith",)
-    search_help_text = (
+    search_help_text = _(
         "Search by the start of an e-mail address or phone number, by a client’s name, or by # and the client’s "
         "number. For an erased address, enter all of it."
     )
-    search_help_without_clients = (
+    search_help_without_clients = _(
         "Search by the start of an e-mail address or phone number. For an erased one, enter all of it."
     )
     ordering = ("-pk",)
@@ -62,11 +63,11 @@ class SuppressionAdmin(BackOfficeAdmin):
         found = search.owned(search_term, field="address", channels=tuple(Channel), request=request, erased=True)
         return queryset.filter(found), False
 
-    @admin.display(description="address")
+    @admin.display(description=_("address"))
     def shown_address(self, suppression: Suppression) -> SafeString:
         return readable(suppression.shown_address)
 
-    @admin.display(description="source")
+    @admin.display(description=_("source"))
     def shown_source(self, suppression: Suppression) -> SafeString:
         return lifting.source_badge(suppression)
 

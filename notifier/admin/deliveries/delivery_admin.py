@@ -11,6 +11,8 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.deliveries import client_search, export_page, resolve_page, results
 from notifier.admin.deliveries.recovery import DECISIONS, DeliveryDecision
@@ -39,7 +41,7 @@ MAX_DECISIONS = 50
 class ResolutionFilter(admin.SimpleListFilter):
     """The deliveries of one decision; offered only where the URL names it."""
 
-    title = "decision"
+    title = _("decision")
     parameter_name = "resolution"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -86,7 +88,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     actions = ("mark_as_sent", "send_again")
     fieldsets = (
         (None, {"fields": ("client", "message", "channel", "shown_address", "language_shown")}),
-        ("Status", {"fields": ("state_shown", "reason_shown", "settled_at", "attempts", "due_at", "provider_id")}),
+        (_("Status"), {"fields": ("state_shown", "reason_shown", "settled_at", "attempts", "due_at", "provider_id")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
@@ -137,29 +139,29 @@ class DeliveryAdmin(ReadOnlyAdmin):
         title = {}
         for owner, name in OWNERS.items():
             if (chosen := numbers.read_id(request.GET.get(name, ""))) is not None:
-                title = {"title": f"Messages of {owner} #{chosen}"}
+                title = {"title": gettext("Messages of %(owner)s #%(chosen)s") % {"owner": owner, "chosen": chosen}}
         broadcast = results.owner(request) if self.has_view_permission(request) else None
         head = results.head(request, broadcast) if broadcast else {}
         return super().changelist_view(request, {**title, **head, **(extra_context or {})})
 
-    @admin.display(description="client")
+    @admin.display(description=_("client"))
     def recipient(self, delivery: Delivery) -> str:
         return delivery.client.name
 
-    @admin.display(description="client")
+    @admin.display(description=_("client"))
     def number_of_recipient(self, delivery: Delivery) -> str:
         return f"#{delivery.client_id}"
 
-    @admin.display(description="broadcast")
+    @admin.display(description=_("broadcast"))
     def message(self, delivery: Delivery) -> SafeString:
         url = reverse("admin:notifier_broadcast_progress", args=[delivery.broadcast_id])
         return format_html('<a href="{}">{}</a>', url, delivery.broadcast)
 
-    @admin.display(description="address")
+    @admin.display(description=_("address"))
     def shown_address(self, delivery: Delivery) -> str:
         return readable(delivery.address) if delivery.address else NOTHING
 
-    @admin.display(description="language")
+    @admin.display(description=_("language"))
     def language_shown(self, delivery: Delivery) -> str:
         """In which it was written, as far as it was: the text, and what we add to it."""
         if not delivery.attempts and delivery.state not in (Delivery.State.SENT, Delivery.State.SENDING):
@@ -169,15 +171,15 @@ class DeliveryAdmin(ReadOnlyAdmin):
         name = offered.name(language)
         return name if written == language else f"{name}, with the {offered.name(written)} text"
 
-    @admin.display(description="status")
+    @admin.display(description=_("status"))
     def state_shown(self, delivery: Delivery) -> SafeString:
         return state_badge(Delivery.State(delivery.state))
 
-    @admin.display(description="reason")
+    @admin.display(description=_("reason"))
     def reason_shown(self, delivery: Delivery) -> str:
         return delivery.reason or NOTHING
 
-    @admin.display(description="processed")
+    @admin.display(description=_("processed"))
     def settled(self, delivery: Any) -> datetime | None:
         moment: datetime | None = delivery.settled_at
         return moment
@@ -223,11 +225,11 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def has_resolve_delivery_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return request.user.has_perm(groups.RESOLVE_DELIVERY)
 
-    @admin.action(description="Mark as sent…", permissions=["resolve_delivery"])
+    @admin.action(description=_("Mark as sent…"), permissions=["resolve_delivery"])
     def mark_as_sent(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> HttpResponse:
         return self._to_page(request, queryset, DECISIONS["mark-as-sent"])
 
-    @admin.action(description="Send again…", permissions=["resolve_delivery"])
+    @admin.action(description=_("Send again…"), permissions=["resolve_delivery"])
     def send_again(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> HttpResponse:
         return self._to_page(request, queryset, DECISIONS["send-again"])
 

@@ -58,7 +58,7 @@ def _exported(row: tuple[Any, ...], agreements: records.Agreements | None) -> tu
     if agreements and settled and state == Delivery.State.SENT:
         change = agreements.before(client_id=client, channel=channel, moment=settled)
     agreed = (change.at, change.origin) if change else (None, "")
-    return (client, name, channel, address, Delivery.State(state).label, Reason.in_words(detail), *rest, *agreed)
+    return (client, name, channel, address, str(Delivery.State(state).label), Reason.in_words(detail), *rest, *agreed)
 
 
 def is_too_long(kind: str, deliveries: QuerySet[Delivery]) -> bool:

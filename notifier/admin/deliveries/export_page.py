@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
+from django.utils.translation import gettext
 
 from notifier.admin.deliveries import export, results
 from notifier.admin.lists import downloads, selection
@@ -22,16 +23,18 @@ def export_page(model_admin: BackOfficeAdmin, request: HttpRequest, kind: str) -
         raise Http404
     broadcast = results.owner(request)
     if broadcast is None:
-        text = "Choose a broadcast first to export its messages."
+        text = gettext("Choose a broadcast first to export its messages.")
         model_admin.message_user(request, text, messages.WARNING)
         return redirect(model_admin.page_url("changelist"))
     rows = model_admin.selected_rows(request, Selection(None, request.GET.urlencode()))
     if rows is None:
-        text = "Nothing was exported: the list has no such filter, or the search matches too much."
+        text = gettext("Nothing was exported: the list has no such filter, or the search matches too much.")
         model_admin.message_user(request, text, messages.WARNING)
         return redirect(results.list_of(broadcast, **({"q": term} if (term := request.GET.get("q")) else {})))
     if export.is_too_long(kind, rows.found):
-        text = f"More than {export.MAX_XLSX:,} rows are too many for XLSX. Choose CSV, or filter the list first."
+        text = gettext("More than %(max_xlsx)s rows are too many for XLSX. Choose CSV, or filter the list first.") % {
+            "max_xlsx": f"{export.MAX_XLSX:,}"
+        }
         model_admin.message_user(request, text, messages.WARNING)
         return redirect(f"{model_admin.page_url('changelist')}?{request.GET.urlencode()}")
     who = cast(int, request.user.pk)

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django import forms
 from django.contrib import messages
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.lists.reason_field import ReasonField
 from notifier.delivery import recovery
@@ -15,7 +16,7 @@ from notifier.forms import moments
 from notifier.models import Resolution
 from notifier.wording import numbers
 
-INCOMPLETE = "The form was incomplete, so nothing was changed. Please try again."
+INCOMPLETE = _("The form was incomplete, so nothing was changed. Please try again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ DECISIONS = {
 class SeenAtForm(forms.Form):
     why = ReasonField(
         max_length=300,
-        help_text="Recorded with your name. For example: “ticket 4711: the mailbox was full”.",
+        help_text=_("Recorded with your name. For example: “ticket 4711: the mailbox was full”."),
     )
     #: When the page counted. What failed later was not on it, so the decision leaves it alone.
     seen_at = forms.CharField(widget=forms.HiddenInput, error_messages={"required": INCOMPLETE})
@@ -88,9 +89,9 @@ class DecisionForm(SeenAtForm):
     """What the page that asks posts. The page makes `twice` required where something UNKNOWN is sent again."""
 
     twice = forms.BooleanField(
-        label="Send them again, even though some may arrive twice",
+        label=_("Send them again, even though some may arrive twice"),
         required=False,
-        error_messages={"required": "Tick this to confirm: the unknown ones may have arrived."},
+        error_messages={"required": _("Tick this to confirm: the unknown ones may have arrived.")},
     )
 
 

@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.lists.base import ReadOnlyAdmin
 from notifier.models import Resolution
@@ -18,18 +19,18 @@ class ResolutionAdmin(ReadOnlyAdmin):
     ordering = ("-pk",)
     fields = ("shown_action", "shown_number", "who", "at", "why")
 
-    @admin.display(description="number")
+    @admin.display(description=_("number"))
     def decision(self, resolution: Resolution) -> str:
         return f"#{resolution.pk}"
 
-    @admin.display(description="decision")
+    @admin.display(description=_("decision"))
     def shown_action(self, resolution: Resolution) -> SafeString:
         return badge(text=resolution.get_action_display(), tone="quiet")
 
-    @admin.display(description="messages")
+    @admin.display(description=_("messages"))
     def shown_number(self, resolution: Resolution) -> str:
         return f"{resolution.number:,}"
 
-    @admin.display(description="decided by")
+    @admin.display(description=_("decided by"))
     def who(self, resolution: Resolution) -> str:
         return resolution.by.get_username() if resolution.by else "the command line"

@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.deliveries import export
 from notifier.admin.lists import downloads
@@ -73,7 +74,7 @@ def _exports(request: HttpRequest) -> list[tuple[str, str]]:
 class ReasonFilter(admin.SimpleListFilter):
     """Why it was not sent; offered where the list is of one broadcast."""
 
-    title = "reason"
+    title = _("reason")
     parameter_name = "reason"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:

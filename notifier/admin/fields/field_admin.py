@@ -8,6 +8,8 @@ from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.lists.base import GuardedDeleteAdmin
 from notifier.fields import definitions, usage
@@ -23,7 +25,7 @@ from notifier.values.base import CHOSEN, FieldKind
 from notifier.values.options import MAX_LABEL_LETTERS, MAX_OPTIONS
 from notifier.wording.badges import badge
 
-ONLY_OF_LISTS = "For “One of a list” and “Several of a list”: one per line."
+ONLY_OF_LISTS = _("For “One of a list” and “Several of a list”: one per line.")
 #: Lines of a longest list, each of a longest label.
 MAX_TYPED = MAX_OPTIONS * (MAX_LABEL_LETTERS + 2)
 
@@ -31,8 +33,8 @@ MAX_TYPED = MAX_OPTIONS * (MAX_LABEL_LETTERS + 2)
 class FieldForm(forms.ModelForm):
     currency = forms.ChoiceField(
         required=False,
-        choices=[("", "None"), *((code, code) for code in currencies.CODES)],
-        help_text="Of money alone.",
+        choices=[("", _("None")), *((code, code) for code in currencies.CODES)],
+        help_text=_("Of money alone."),
     )
     new_options = forms.CharField(
         required=False, max_length=MAX_TYPED, widget=forms.Textarea(attrs={"rows": 4}), help_text=ONLY_OF_LISTS
@@ -49,7 +51,7 @@ class FieldForm(forms.ModelForm):
             self.fields["key"].help_text += " If you leave it empty, it is made from the label."
         if "position" in self.fields:
             self.fields["position"].required = False
-            self.fields["position"].help_text = "Fields are shown in this order."
+            self.fields["position"].help_text = gettext("Fields are shown in this order.")
 
     def clean_position(self) -> int:
         return int(self.cleaned_data["position"] or self.instance.position or 0)
@@ -68,12 +70,12 @@ class FieldForm(forms.ModelForm):
         if self.instance.pk is None and not cleaned.get("key") and "key" not in self.errors:
             cleaned["key"] = definitions.suggested_key(cleaned.get("label", ""))
             if not cleaned["key"]:
-                self.add_error("key", "Enter a key, in small letters a to z. None can be made from the label.")
+                self.add_error("key", gettext("Enter a key, in small letters a to z. None can be made from the label."))
         kind = self.kind_now()
         if kind != FieldKind.MONEY:
             cleaned["currency"] = ""
         if kind not in CHOSEN and cleaned.get("new_options"):
-            self.add_error("new_options", "Only a list has options. Choose another type, or leave this empty.")
+            self.add_error("new_options", gettext("Only a list has options. Choose another type, or leave this empty."))
         if kind in CHOSEN and "new_options" not in self.errors:
             self._check_labels(kind)
         return cleaned
@@ -81,7 +83,7 @@ class FieldForm(forms.ModelForm):
     def _check_labels(self, kind: str) -> None:
         labels = self.all_labels()
         if not labels:
-            self.add_error("new_options", "Enter the options, one per line.")
+            self.add_error("new_options", gettext("Enter the options, one per line."))
         try:
             definitions.check_labels(labels, kind=kind)
         except ValidationError as error:
@@ -105,8 +107,8 @@ class ExistingFieldForm(StaleModelForm, FieldForm):
 
     is_retired = forms.BooleanField(
         required=False,
-        label="Retired",
-        help_text="A retired field takes no new values and is no longer offered. What clients have in it is kept.",
+        label=_("Retired"),
+        help_text=_("A retired field takes no new values and is no longer offered. What clients have in it is kept."),
     )
     numbers: ClassVar[tuple[int, ...]] = ()
 
@@ -141,13 +143,16 @@ def existing_form(field: ClientField, *, without: Iterable[str] = ()) -> type[Ex
     fields |= dict.fromkeys(name for name in without if name in FieldForm.declared_fields)
     for one in options:
         fields[f"option_{one.number}"] = forms.CharField(
-            label=f"Option {one.number}", max_length=MAX_LABEL_LETTERS, validators=[validate_name], initial=one.label
+            label=gettext("Option %(number)s") % {"number": one.number},
+            max_length=MAX_LABEL_LETTERS,
+            validators=[validate_name],
+            initial=one.label,
         )
         fields[f"order_{one.number}"] = forms.IntegerField(
-            label="Order", min_value=0, max_value=10_000, required=False, initial=one.position
+            label=gettext("Order"), min_value=0, max_value=10_000, required=False, initial=one.position
         )
         fields[f"retired_{one.number}"] = forms.BooleanField(
-            label="Retired", required=False, initial=one.retired_at is not None
+            label=gettext("Retired"), required=False, initial=one.retired_at is not None
         )
     made: Any = type("ExistingFieldForm", (ExistingFieldForm,), fields)
     made.base_fields["is_retired"].initial = field.retired_at is not None
@@ -163,11 +168,11 @@ class ClientFieldAdmin(GuardedDeleteAdmin):
     sortable_by = ("label", "key", "position")
 
     # --- The list ---
-    @admin.display(description="type")
+    @admin.display(description=_("type"))
     def type(self, field: ClientField) -> str:
         return f"{field.get_kind_display()}, {field.currency}" if field.currency else str(field.get_kind_display())
 
-    @admin.display(description="status")
+    @admin.display(description=_("status"))
     def state(self, field: ClientField) -> SafeString:
         return badge(text="Retired", tone="quiet") if field.retired_at else badge(text="Active", tone="good")
 
@@ -198,7 +203,7 @@ class ClientFieldAdmin(GuardedDeleteAdmin):
             (f"option_{one.number}", f"order_{one.number}", f"retired_{one.number}")
             for one in obj.options.order_by("position", "pk")
         )
-        return (about, ("Options", {"fields": (*lines, "new_options")}), retiring)
+        return (about, (gettext("Options"), {"fields": (*lines, "new_options")}), retiring)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
@@ -207,7 +212,7 @@ class ClientFieldAdmin(GuardedDeleteAdmin):
             return ("key", "kind", *(("currency",) if obj.kind == FieldKind.MONEY else ()), "used_by")
         return ("kind", "used_by")
 
-    @admin.display(description="used by")
+    @admin.display(description=_("used by"))
     def used_by(self, field: ClientField) -> str:
         return usage.in_words(usage.uses_of(field)) or "nothing yet"
 
@@ -228,8 +233,11 @@ class ClientFieldAdmin(GuardedDeleteAdmin):
         if texts := list(field_uses.uses(field)):
             self.message_user(
                 request,
-                f"{placeholders.Use(field.key)} is in {usage.in_words(texts)}. Broadcasts that were requested go on "
-                "with it; a notification can’t be sent again until you take it out of the text.",
+                gettext(
+                    "%(use)s is in %(in_words)s. Broadcasts that were requested go on with it; a notification can’t "
+                    "be sent again until you take it out of the text."
+                )
+                % {"use": placeholders.Use(field.key), "in_words": usage.in_words(texts)},
                 messages.WARNING,
             )
 

@@ -10,6 +10,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.lists import routing
 from notifier.admin.lists.base import BackOfficeAdmin, GuardedDeleteAdmin
@@ -34,10 +36,10 @@ class TagForm(forms.ModelForm):
 class MergeForm(forms.Form):
     into = forms.ModelChoiceField(
         Tag.objects.none(),
-        label="Into",
-        empty_label="Choose a tag",
-        error_messages={"required": "Choose the tag that stays."},
-        help_text="Clients who have one of both, or both, have this one afterwards.",
+        label=_("Into"),
+        empty_label=_("Choose a tag"),
+        error_messages={"required": _("Choose the tag that stays.")},
+        help_text=_("Clients who have one of both, or both, have this one afterwards."),
     )
 
 
@@ -46,7 +48,7 @@ class TagAdmin(GuardedDeleteAdmin):
     form = TagForm
     list_display = ("name", "created_at")
     search_fields = ("name__icontains",)
-    search_help_text = "Search by name."
+    search_help_text = _("Search by name.")
     ordering = ("folded",)
     sortable_by = ("created_at",)
     fields = ("name", "used_by")
@@ -60,7 +62,7 @@ class TagAdmin(GuardedDeleteAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return ("used_by",) if obj else ()
 
-    @admin.display(description="used by")
+    @admin.display(description=_("used by"))
     def used_by(self, tag: Tag) -> str:
         return usage.in_words(usage.uses_of(tag)) or "nothing yet"
 
@@ -95,7 +97,7 @@ def merge_page(model_admin: BackOfficeAdmin, request: HttpRequest, tag_id: int) 
     if request.method == "POST" and form.is_valid():
         return _merge(model_admin, request, tag, form.cleaned_data["into"])
     context = {
-        "title": f"Merge “{tag}” into another tag",
+        "title": gettext("Merge “%(tag)s” into another tag") % {"tag": tag},
         "tag": tag,
         "form": form,
         "used_by": usage.in_words(usage.uses_of(tag)),

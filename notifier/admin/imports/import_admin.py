@@ -11,6 +11,8 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.imports import ownership, previews, steps, uploading
 from notifier.admin.lists import routing
@@ -31,7 +33,7 @@ class ClientImportAdmin(ReadOnlyAdmin):
     list_select_related = ("created_by",)
     list_filter = ("state",)
     search_fields = ("file_name__icontains",)
-    search_help_text = "Search by file name."
+    search_help_text = _("Search by file name.")
     ordering = ("-pk",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ClientImport]:
@@ -41,27 +43,27 @@ class ClientImportAdmin(ReadOnlyAdmin):
         return super().has_view_permission(request, obj) or request.user.has_perm(groups.IMPORT_CLIENT)
 
     # --- The list ---
-    @admin.display(description="status")
+    @admin.display(description=_("status"))
     def state_shown(self, row: ClientImport) -> SafeString:
         return badge(text=row.get_state_display(), tone=TONES[row.state])
 
-    @admin.display(description="by")
+    @admin.display(description=_("by"))
     def who(self, row: ClientImport) -> str:
         return row.created_by.get_username() if row.created_by else "the command line"
 
-    @admin.display(description="added")
+    @admin.display(description=_("added"))
     def added(self, row: ClientImport) -> str:
         return _count(row, "added")
 
-    @admin.display(description="changed")
+    @admin.display(description=_("changed"))
     def changed(self, row: ClientImport) -> str:
         return _count(row, "changed")
 
-    @admin.display(description="unchanged")
+    @admin.display(description=_("unchanged"))
     def unchanged(self, row: ClientImport) -> str:
         return _count(row, "unchanged")
 
-    @admin.display(description="rejected")
+    @admin.display(description=_("rejected"))
     def not_taken(self, row: ClientImport) -> str:
         return _count(row, "failed")
 
@@ -90,7 +92,7 @@ class ClientImportAdmin(ReadOnlyAdmin):
             return redirect(self.page_url("columns", row.pk))
         has_failed_rows = ClientImport.objects.filter(pk=row.pk).exclude(failed_rows="").exists()
         page = {
-            "title": f"Import of {row.file_name}",
+            "title": gettext("Import of %(file_name)s") % {"file_name": row.file_name},
             "row": row,
             "state": self.state_shown(row),
             "who": self.who(row),

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from django.utils.translation import gettext
+
 from notifier.clients.imports import importer, uploads
 from notifier.clients.imports.columns import FIELD_PREFIX, NOTHING, ConsentColumn
 from notifier.clients.imports.importer import Plan, Planned, Refused
@@ -128,12 +130,18 @@ def _clients(number: int) -> str:
 
 def sentence(counts: Mapping[str, int]) -> str:
     lost = f"{numbers.counted(counts['lost'], 'opt-out')} could not be applied. " if counts["lost"] else ""
-    done = (
-        f"{lost}Imported: {counts['added']:,} added, {counts['changed']:,} changed, {counts['unchanged']:,} unchanged."
-    )
+    done = gettext("%(lost)sImported: %(counts)s added, %(counts_2)s changed, %(counts_3)s unchanged.") % {
+        "lost": lost,
+        "counts": f"{counts['added']:,}",
+        "counts_2": f"{counts['changed']:,}",
+        "counts_3": f"{counts['unchanged']:,}",
+    }
     if not (failed := counts["failed"]):
         return done
-    return f"{done} Rejected: {numbers.counted(failed, 'row')}. Download them below, fix them and import them again."
+    return gettext("%(done)s Rejected: %(rows)s. Download them below, fix them and import them again.") % {
+        "done": done,
+        "rows": numbers.counted(failed, "row"),
+    }
 
 
 def preview(pending: ClientImport, found: Plan) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from django.http import (
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.http import content_disposition_header
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.addresses import regions
 from notifier.admin.imports import ownership, previews
@@ -34,7 +36,7 @@ from notifier.runtime import clock
 from notifier.runtime.versions import NotAsShown
 from notifier.staff import groups
 
-NOT_AS_SHOWN = (
+NOT_AS_SHOWN = _(
     "Nothing was imported: the columns or some of these clients have changed since you opened the page. The page below "
     "is up to date."
 )
@@ -45,7 +47,7 @@ class ImportForm(forms.Form):
 
     #: Needed where somebody agrees to something from now on.
     evidence = EvidenceField(
-        help_text="Recorded with each consent that the file adds. For example: “signed the form at the fair”."
+        help_text=_("Recorded with each consent that the file adds. For example: “signed the form at the fair”.")
     )
     resubscribe = forms.BooleanField(required=False)
     #: The version of the plan that the page showed.
@@ -53,13 +55,13 @@ class ImportForm(forms.Form):
     reason = ReasonField(
         required=False,
         max_length=uploads.MAX_REASON_LETTERS,
-        help_text="Recorded with each consent. For example: “signed the form at the fair in May”.",
+        help_text=_("Recorded with each consent. For example: “signed the form at the fair in May”."),
     )
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         if cleaned.get("resubscribe") and not cleaned.get("reason", "").strip():
-            self.add_error("reason", "Say why they are subscribed again. It is recorded.")
+            self.add_error("reason", gettext("Say why they are subscribed again. It is recorded."))
         return cleaned
 
     @property
@@ -86,7 +88,9 @@ def columns_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
             if (encoding := request.POST.get("encoding", "")) and encoding != table.encoding:
                 # The columns may be called otherwise now: they are shown anew.
                 uploads.set_encoding(pending=pending, encoding=encoding)
-                text = f"The text is now read as {encodings.name(encoding)}. Check the columns again and continue."
+                text = gettext("The text is now read as %(name)s. Check the columns again and continue.") % {
+                    "name": encodings.name(encoding)
+                }
                 model_admin.message_user(request, text, messages.SUCCESS)
                 return redirect(model_admin.page_url("columns", pk))
             if table.encoding == encodings.UNKNOWN:
@@ -101,7 +105,7 @@ def columns_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
         except AlreadyDone:
             return redirect(model_admin.page_url("change", pk))
     page = {
-        "title": "Match columns",
+        "title": gettext("Match columns"),
         "pending": pending,
         "kind": table.kind,
         "hidden_rows": table.hidden_rows(),
@@ -135,7 +139,7 @@ def preview_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
         pass
     except NotAsShown:
         # What somebody else has chosen or changed is shown now, beside the reason that was typed.
-        pending, note = ownership.get_own(request, pk), NOT_AS_SHOWN
+        pending, note = ownership.get_own(request, pk), str(NOT_AS_SHOWN)
     try:
         found = uploads.plan(pending=pending, shown=previews.MAX_SHOWN)
     except MappingError as error:
@@ -144,7 +148,7 @@ def preview_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
         form.add_error("evidence", HOW_DO_WE_KNOW)
     page = {
         "note": note,
-        "title": f"Import {pending.file_name}?",
+        "title": gettext("Import %(file_name)s?") % {"file_name": pending.file_name},
         "pending": pending,
         "form": form,
         "may_resubscribe": request.user.has_perm(groups.RESUBSCRIBE_CLIENT),
@@ -170,11 +174,11 @@ def _run(model_admin: BackOfficeAdmin, request: HttpRequest, pending: ClientImpo
     except uploads.ResubscribeNotAllowed as error:
         raise PermissionDenied from error
     except ClientsChanged:
-        note = "Nothing was imported: someone changed one of these clients at the same time. Please try again."
+        note = gettext("Nothing was imported: someone changed one of these clients at the same time. Please try again.")
         model_admin.message_user(request, note, messages.WARNING)
         return redirect(model_admin.page_url("preview", pending.pk))
     except AlreadyDone:
-        model_admin.message_user(request, "This file has already been imported or discarded.", messages.INFO)
+        model_admin.message_user(request, gettext("This file has already been imported or discarded."), messages.INFO)
     else:
         level = messages.WARNING if done.counts["failed"] else messages.SUCCESS
         model_admin.message_user(request, previews.sentence(done.counts), level)
@@ -191,7 +195,7 @@ def discard_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
         uploads.discard(pending=pending, now=clock.now())
     except AlreadyDone:
         return redirect(model_admin.page_url("change", pk))
-    text = f"{pending.file_name} was discarded. Nothing was imported."
+    text = gettext("%(file_name)s was discarded. Nothing was imported.") % {"file_name": pending.file_name}
     model_admin.message_user(request, text, messages.SUCCESS)
     return redirect("admin:notifier_client_changelist")
 
@@ -207,7 +211,7 @@ def failed_rows_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int
     elif row.failed_rows:
         content = row.failed_rows.encode()
     else:
-        raise Http404("There are none, or they are no longer available.")
+        raise Http404(gettext("There are none, or they are no longer available."))
     file_name = lines.one_line(row.file_name)
     name = f"{file_name.rpartition('.')[0] or file_name} - rejected.csv"
     disposition = {"Content-Disposition": content_disposition_header(True, name) or "attachment"}

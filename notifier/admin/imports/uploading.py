@@ -14,6 +14,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.csrf import csrf_exempt
 
 from notifier.admin.lists import routing
@@ -39,13 +41,15 @@ def max_bytes() -> int:
 
 
 def _too_large() -> str:
-    return f"The file is larger than {max_bytes() / 1_000_000:g} MB. See below how to import it."
+    return gettext("The file is larger than %(max_bytes)s MB. See below how to import it.") % {
+        "max_bytes": f"{max_bytes() / 1000000:g}"
+    }
 
 
 class UploadForm(forms.Form):
     file = forms.FileField(
-        label="File",
-        error_messages={"required": "Choose a file.", "empty": "The file is empty."},
+        label=_("File"),
+        error_messages={"required": _("Choose a file."), "empty": _("The file is empty.")},
         widget=forms.FileInput(attrs={"accept": ".csv,.tsv,.txt,.xlsx"}),
     )
 
@@ -53,10 +57,10 @@ class UploadForm(forms.Form):
         super().__init__(*args, **kwargs)
         field, most = self.fields["file"], max_bytes()
         field.widget.attrs["data-most-bytes"] = most
-        field.help_text = (
-            f"CSV or Excel (.xlsx), up to {uploads.MAX_ROWS:,} rows and {most / 1_000_000:g} MB. "
-            "The first row must contain the column names."
-        )
+        field.help_text = gettext(
+            "CSV or Excel (.xlsx), up to %(max_rows)s rows and %(most)s MB. The first row must contain the "
+            "column names."
+        ) % {"max_rows": f"{uploads.MAX_ROWS:,}", "most": f"{most / 1000000:g}"}
 
     def clean_file(self) -> UploadedFile:
         file: UploadedFile = self.cleaned_data["file"]
@@ -78,7 +82,7 @@ def upload_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpRespo
             return redirect(model_admin.page_url("columns", made.pk))
         except FileError as error:
             form.add_error("file", str(error))
-    page = {"title": "Import clients", "form": form, "most_rows": uploads.MAX_ROWS, "step": 1}
+    page = {"title": gettext("Import clients"), "form": form, "most_rows": uploads.MAX_ROWS, "step": 1}
     context = model_admin.page_context(request, page)
     return TemplateResponse(request, "admin/notifier/clientimport/upload.html", context)
 

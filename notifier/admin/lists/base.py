@@ -19,6 +19,7 @@ from django.db.models import CharField, Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from notifier.admin.lists import saving, search
 from notifier.admin.lists.change_list import BoundedChangeList
@@ -98,7 +99,7 @@ class BackOfficeAdmin(admin.ModelAdmin):
             # Somebody else has just taken what only one row may have. Checked once more, the form says so itself.
             return self._save_page(request, object_id, form_url, extra_context)
         except self.refusals as refusal:
-            self.message_user(request, f"Nothing was saved. {refusal}", messages.ERROR)
+            self.message_user(request, gettext("Nothing was saved. %(refusal)s") % {"refusal": refusal}, messages.ERROR)
             return redirect(request.get_full_path())
 
     def _save_page(self, request: HttpRequest, object_id: str | None, *args: Any) -> HttpResponse:
@@ -160,7 +161,9 @@ class BackOfficeAdmin(admin.ModelAdmin):
             return redirect(self.page_url("change", obj.pk))
         version = self.version_for_deletion(request, obj)
         if request.method == "POST" and request.POST.get(saving.SEEN) != version:
-            text = f"Nothing was deleted: this {one(self.opts)} has changed since you opened the page. Check it again."
+            text = gettext(
+                "Nothing was deleted: this %(opts)s has changed since you opened the page. Check it again."
+            ) % {"opts": one(self.opts)}
             self.message_user(request, text, messages.WARNING)
             return redirect(request.get_full_path())
         return super().delete_view(request, object_id, {saving.SEEN: version, **(extra_context or {})})
@@ -224,7 +227,12 @@ class BackOfficeAdmin(admin.ModelAdmin):
 
     def ask_to_choose(self, request: HttpRequest) -> HttpResponse:
         """Back to the list, for a page whose URL names none of its rows."""
-        self.message_user(request, f"Choose the {self.opts.verbose_name_plural} from this list.", messages.WARNING)
+        self.message_user(
+            request,
+            gettext("Choose the %(verbose_name_plural)s from this list.")
+            % {"verbose_name_plural": self.opts.verbose_name_plural},
+            messages.WARNING,
+        )
         return redirect(self.page_url("changelist"))
 
     def report(self, request: HttpRequest, number: int, done: str) -> None:
@@ -232,7 +240,7 @@ class BackOfficeAdmin(admin.ModelAdmin):
         if number:
             self.message_user(request, done, messages.SUCCESS)
         else:
-            self.message_user(request, "Nothing was changed: someone else did this first.", messages.WARNING)
+            self.message_user(request, gettext("Nothing was changed: someone else did this first."), messages.WARNING)
 
     def back_url(self, selection: Selection) -> str:
         """Where an act about these rows was chosen: the list as it was, or the page of the only row."""

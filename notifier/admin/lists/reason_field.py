@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from notifier.messages.lines import validate_one_line
 
@@ -18,11 +19,11 @@ class ReasonField(forms.CharField):
 
     def __init__(self, *, max_length: int, help_text: Any, **options: Any) -> None:
         widget = forms.TextInput(attrs={"autocomplete": "off"})
-        super().__init__(label="Reason", max_length=max_length, help_text=help_text, widget=widget, **options)
+        super().__init__(label=_("Reason"), max_length=max_length, help_text=help_text, widget=widget, **options)
 
 
 #: Said where a consent is added without it.
-HOW_DO_WE_KNOW = "Say how we know that they agreed. It is recorded with the consent."
+HOW_DO_WE_KNOW = _("Say how we know that they agreed. It is recorded with the consent.")
 
 
 class EvidenceField(forms.CharField):
@@ -33,5 +34,5 @@ class EvidenceField(forms.CharField):
     def __init__(self, *, help_text: Any) -> None:
         widget = forms.TextInput(attrs={"autocomplete": "off"})
         super().__init__(
-            label="How do we know?", required=False, max_length=MAX_EVIDENCE, help_text=help_text, widget=widget
+            label=_("How do we know?"), required=False, max_length=MAX_EVIDENCE, help_text=help_text, widget=widget
         )

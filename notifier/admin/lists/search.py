@@ -15,6 +15,7 @@ from django.db import connection
 from django.db.models import CharField, F, Lookup, Q, Value
 from django.db.models.functions import Cast
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from notifier.addresses import emails, phones
 from notifier.admin.lists.among import among_texts
@@ -32,8 +33,8 @@ MAX_SORTED = 1_000
 #: After all that begins alike.
 LAST = chr(sys.maxunicode)
 #: Below the field on each page where clients are looked for.
-HELP = "Search by name, by the start of an e-mail address or phone number, or by # and the client’s number."
-NARROW = "Type more of the name or address."
+HELP = _("Search by name, by the start of an e-mail address or phone number, or by # and the client’s number.")
+NARROW = _("Type more of the name or address.")
 #: For each of these the first number that is not before it. In the order of an index, or either engine might sort all.
 _FIRST_ON_POSTGRESQL = """
 SELECT v.number, (SELECT c.phone FROM notifier_client c WHERE c.phone ~>=~ v.number ORDER BY c.phone USING ~<~ LIMIT 1)

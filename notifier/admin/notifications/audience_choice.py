@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from django.http import HttpRequest, QueryDict
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.broadcasts import offers
 from notifier.admin.broadcasts.offers import EVERYBODY, To
@@ -27,7 +29,7 @@ from notifier.wording import numbers
 
 #: The parameter of the page, and the field of its form.
 PARAMETER, SEEN = offers.AUDIENCE, "audience_seen"
-_NOT_ALLOWED = "You don’t have permission to send to a saved audience."
+_NOT_ALLOWED = _("You don’t have permission to send to a saved audience.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +109,11 @@ def to_whom(request: HttpRequest, asked: int | Document | None) -> To:
         raise BrokenAudience(_NOT_ALLOWED)
     if isinstance(asked, Document):
         if not may_send_to_list(request):
-            raise BrokenAudience("You don’t have permission to send to the clients of a list.")
+            raise BrokenAudience(gettext("You don’t have permission to send to the clients of a list."))
         return To(compiling.members(asked, now=clock.now()))
     saved = SavedAudience.objects.filter(pk=asked).first()
     if saved is None:
-        raise BrokenAudience("The audience was deleted. Choose another one.")
+        raise BrokenAudience(gettext("The audience was deleted. Choose another one."))
     return To(compiling.of_saved(saved, now=clock.now()), saved.pk)
 
 
@@ -141,7 +143,7 @@ def of_request(
     except BrokenAudience as error:
         return AudienceChoice(ids, problem=str(error))
     if not request.user.has_perm(groups.USE_SAVEDAUDIENCE):
-        return AudienceChoice(ids, problem=_NOT_ALLOWED if asked is not None else "")
+        return AudienceChoice(ids, problem=str(_NOT_ALLOWED) if asked is not None else "")
     audiences = list(SavedAudience.objects.order_by("folded"))
     conditions = _conditions(request, asked)
     if asked is None:

@@ -15,6 +15,8 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.broadcasts import email_preview, offers, stopped
 from notifier.admin.broadcasts.acts import undo
@@ -37,7 +39,9 @@ from notifier.wording import numbers
 UNDONE = "undone"
 #: Each of them counts its audience on the confirm page.
 MAX_AT_ONCE = 20
-RECENTLY = "Nothing has been sent yet: this was sent recently, or is about to be. Tick “Send again” to send it anyway."
+RECENTLY = _(
+    "Nothing has been sent yet: this was sent recently, or is about to be. Tick “Send again” to send it anyway."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,7 @@ def to_page(model_admin: BackOfficeAdmin, ids: Sequence[int]) -> HttpResponseRed
 def _send(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
     asked = read_send_request(request.POST)
     if asked is None:
-        text = "The form was incomplete, so nothing was sent. Please try again."
+        text = gettext("The form was incomplete, so nothing was sent. Please try again.")
         model_admin.message_user(request, text, messages.ERROR)
         return to_page(model_admin, _asked_ids(request))
     ids = list(asked.seen)
@@ -116,12 +120,12 @@ def _send(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
         seen = asked.audience
         to = audience_choice.to_whom(request, seen.id if isinstance(seen, AudienceSeen) else seen)
     except BrokenAudience as error:
-        model_admin.message_user(request, f"Nothing was sent. {error}", messages.ERROR)
+        model_admin.message_user(request, gettext("Nothing was sent. %(error)s") % {"error": error}, messages.ERROR)
         return to_page(model_admin, ids)
     sends, critical_sends = offers.sends(found, now=clock.now(), to=to)
     form = SendForm(request.POST, now=clock.now(), sends=sends, critical_sends=critical_sends, may_be_critical=may)
     if not form.is_valid():
-        return _ask(model_admin, request, ids, "Nothing has been sent yet: check what is marked below.", form)
+        return _ask(model_admin, request, ids, gettext("Nothing has been sent yet: check what is marked below."), form)
     return _create(model_admin, request, asked, form)
 
 
@@ -138,7 +142,7 @@ def _create(model_admin: BackOfficeAdmin, request: HttpRequest, asked: SendReque
             audience=asked.audience,
         )
     except lifecycle.SentRecently:
-        return _ask(model_admin, request, list(asked.seen), RECENTLY, form, wrong="again")
+        return _ask(model_admin, request, list(asked.seen), str(RECENTLY), form, wrong="again")
     except (lifecycle.BroadcastError, BrokenAudience) as refusal:
         return _ask(model_admin, request, list(asked.seen), f"Nothing was sent. {refusal}", form)
     return _sent(model_admin, request, made)
@@ -154,7 +158,7 @@ def _sent(model_admin: BackOfficeAdmin, request: HttpRequest, made: Sequence[Bro
         return redirect(undo.url_of(made))
     if not may_see:
         told = "; ".join(f"{broadcast} is {lifecycle.state_in_words(broadcast)}" for broadcast in made)
-        model_admin.message_user(request, f"Done: {told}.", messages.SUCCESS)
+        model_admin.message_user(request, gettext("Done: %(told)s.") % {"told": told}, messages.SUCCESS)
         return redirect(model_admin.page_url("changelist"))
     if len(made) == 1:
         return redirect("admin:notifier_broadcast_progress", made[0].pk)
@@ -174,7 +178,7 @@ def _ask(
     """`wrong` is the id of the field that the note is about, where the form does not know it."""
     found = list(Notification.objects.filter(pk__in=ids).select_related("topic").order_by("pk"))
     if not found:
-        text = "Choose the notifications to broadcast from this list."
+        text = gettext("Choose the notifications to broadcast from this list.")
         model_admin.message_user(request, text, messages.WARNING)
         return redirect(model_admin.page_url("changelist"))
     topics = len({n.topic_id for n in found})
@@ -187,7 +191,7 @@ def _ask(
     offered = offers.of_notifications(notifications=found, now=clock.now(), counted=not later, to=choice.to)
     what = "this notification" if len(found) == 1 else f"these {len(found)} notifications"
     page = {
-        "title": f"Broadcast {what}?",
+        "title": gettext("Broadcast %(what)s?") % {"what": what},
         "counting": later,
         "offers": offered,
         "choice": choice,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db.models.functions import Length
+from django.utils.translation import gettext
 
 from notifier.addresses import phones
 from notifier.admin.broadcasts import email_preview
@@ -156,7 +157,9 @@ def find_reader(*, term: str, draft: Draft, may_see_clients: bool) -> Reader:
     """The first client that the term finds; if there is none, a client who would get it; else an invented one."""
     if not may_see_clients:
         return Reader(
-            NOBODY, f"Shown for {NOBODY}, a made-up client, because you don’t have permission to see clients."
+            NOBODY,
+            gettext("Shown for %(nobody)s, a made-up client, because you don’t have permission to see clients.")
+            % {"nobody": NOBODY},
         )
     found = list(clients_found(term)) if term else []
     if found:
@@ -166,8 +169,14 @@ def find_reader(*, term: str, draft: Draft, may_see_clients: bool) -> Reader:
     missed = f"No client found for “{term}”. " if term else ""
     sample = _sample(draft) if draft.topic else None
     if sample is None:
-        return Reader(NOBODY, f"{missed}Shown for {NOBODY}, a made-up client.")
-    return Reader(sample.name, f"{missed}Shown for {_called(sample)}, who would get it.", sample)
+        return Reader(
+            NOBODY, gettext("%(missed)sShown for %(nobody)s, a made-up client.") % {"missed": missed, "nobody": NOBODY}
+        )
+    return Reader(
+        sample.name,
+        gettext("%(missed)sShown for %(sample)s, who would get it.") % {"missed": missed, "sample": _called(sample)},
+        sample,
+    )
 
 
 def lacks(*, draft: Draft, reader: Reader) -> list[str]:

@@ -5,6 +5,7 @@ from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
+from django.utils.translation import gettext
 
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.notifications import duplicates
@@ -20,5 +21,5 @@ def duplicate_page(model_admin: BackOfficeAdmin, request: HttpRequest, object_id
     if notification is None:
         raise Http404
     copy = duplicates.duplicate(notification=notification)
-    messages.success(request, "This is the copy. It has not been sent to anyone. Make your changes and save.")
+    messages.success(request, gettext("This is the copy. It has not been sent to anyone. Make your changes and save."))
     return redirect("admin:notifier_notification_change", copy.pk)

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.forms.stale_forms import StaleModelForm
 from notifier.languages import offered
@@ -14,7 +16,12 @@ from notifier.messages.variants import Completeness, Texts
 from notifier.models import Channel, Notification
 from notifier.models.notifications import text_mistakes
 
-LABELS = {"subject": "Subject", "preheader": "Preheader", "email_body": "E-mail text", "sms_body": "SMS text"}
+LABELS = {
+    "subject": _("Subject"),
+    "preheader": _("Preheader"),
+    "email_body": _("E-mail text"),
+    "sms_body": _("SMS text"),
+}
 #: A part in another language stands in a field of its own, named after the language.
 _FIELD = "{code}_{name}"
 
@@ -58,8 +65,8 @@ class VariantFields:
 class NotificationForm(StaleModelForm):
     class Meta:
         help_texts = {
-            "email_body": "Leave it empty to send no e-mail.",
-            "sms_body": "Leave it empty to send no SMS.",
+            "email_body": _("Leave it empty to send no e-mail."),
+            "sms_body": _("Leave it empty to send no SMS."),
         }
         widgets = {
             "email_body": forms.Textarea(attrs={"rows": 16, "class": "vLargeTextField", "dir": "auto"}),
@@ -111,7 +118,7 @@ class NotificationForm(StaleModelForm):
         cleaned = super().clean() or self.cleaned_data
         if not {"email_body", "sms_body"} & self.errors.keys() and not (cleaned["email_body"] or cleaned["sms_body"]):
             # Said at the first of the two fields; the constraint would say it above the form.
-            self.add_error("email_body", "Write an e-mail text, an SMS text, or both.")
+            self.add_error("email_body", gettext("Write an e-mail text, an SMS text, or both."))
         self._clean_variants(cleaned)
         return cleaned
 
@@ -134,8 +141,11 @@ class NotificationForm(StaleModelForm):
         for channel in Channel:
             if getattr(texts, channel.body_field) and not cleaned.get(channel.body_field):
                 found.setdefault(channel.body_field, []).append(
-                    f"There is no {offered.name(offered.default())} {channel.in_words} text, so this would never be "
-                    "sent. Write that one too, or leave this empty."
+                    gettext(
+                        "There is no %(name)s %(in_words)s text, so this would never be sent. Write that one too, or "
+                        "leave this empty."
+                    )
+                    % {"name": offered.name(offered.default()), "in_words": channel.in_words}
                 )
         return found
 

@@ -10,6 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.notifications import confirm_page
@@ -24,11 +26,13 @@ Status = Notification.Status
 
 #: The names of the form's buttons.
 SEND, READY, DRAFT = "_send", "_ready", "_draft"
-DRAFT_AGAIN = "The text that was ready to send has changed, so it is no longer ready. Press “Ready to send” when it is."
+DRAFT_AGAIN = _(
+    "The text that was ready to send has changed, so it is no longer ready. Press “Ready to send” when it is."
+)
 
 
 class StatusFilter(admin.SimpleListFilter):
-    title = "status"
+    title = _("status")
     parameter_name = "status"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -72,7 +76,7 @@ def after_save(model_admin: BackOfficeAdmin, request: HttpRequest, notification:
     elif DRAFT in request.POST:
         statuses.take_back(notification_id=notification.pk)
         model_admin.log_change(request, notification, "No longer ready to send.")
-        model_admin.message_user(request, "It is no longer ready to send.", messages.SUCCESS)
+        model_admin.message_user(request, gettext("It is no longer ready to send."), messages.SUCCESS)
     else:
         return None
     return redirect(model_admin.page_url("change", notification.pk))
@@ -85,7 +89,8 @@ def _mark_ready(model_admin: BackOfficeAdmin, request: HttpRequest, notification
         model_admin.message_user(request, str(refusal), messages.WARNING)
         return
     model_admin.log_change(request, notification, "Marked as ready to send.")
-    text = (
-        f"“{notification}” is saved and ready to send. Anyone who may send it finds it on the overview and in the list."
-    )
+    text = gettext(
+        "“%(notification)s” is saved and ready to send. Anyone who may send it finds it on the overview "
+        "and in the list."
+    ) % {"notification": notification}
     model_admin.message_user(request, text, messages.SUCCESS)

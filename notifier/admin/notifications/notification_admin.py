@@ -13,6 +13,8 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from simple_history.admin import SimpleHistoryAdmin
 
 from notifier.admin.broadcasts import email_preview
@@ -64,15 +66,15 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
     list_filter = (handing_over.StatusFilter, "topic")
     list_select_related = ("topic", "ready_by")
     search_fields = ("subject__icontains",)
-    search_help_text = "Search by subject."
+    search_help_text = _("Search by subject.")
     ordering = ("-created_at",)
     sortable_by = ("created_at",)
     actions = ("broadcast_selected",)
     form = NotificationForm
     fieldsets = (
         (None, {"fields": ("topic", "subject")}),
-        ("E-mail", {"fields": ("preheader", "email_body")}),
-        ("SMS", {"fields": ("sms_body",)}),
+        (_("E-mail"), {"fields": ("preheader", "email_body")}),
+        (_("SMS"), {"fields": ("sms_body",)}),
     )
     object_history_template = "admin/notifier/notification/history.html"
     object_history_list_template = "admin/notifier/notification/earlier_versions.html"
@@ -109,25 +111,25 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         )
         return found
 
-    @admin.display(description="status")
+    @admin.display(description=_("status"))
     def status_shown(self, notification: Any) -> SafeString:
         return handing_over.shown(notification)
 
-    @admin.display(description="subject")
+    @admin.display(description=_("subject"))
     def title(self, notification: Notification) -> str:
         return notification.title
 
-    @admin.display(description="texts")
+    @admin.display(description=_("texts"))
     def texts(self, notification: Notification) -> SafeString:
         return format_html_join(
             " ", "{}", ((badge(text=str(channel.label), tone="quiet"),) for channel in notification.channels)
         )
 
-    @admin.display(description="times sent")
+    @admin.display(description=_("times sent"))
     def sent_times(self, notification: Any) -> int:
         return int(notification.times_sent)
 
-    @admin.display(description="last sent", empty_value="never")
+    @admin.display(description=_("last sent"), empty_value="never")
     def last_sent(self, notification: Any) -> datetime | None:
         moment: datetime | None = notification.last_sent_at
         return moment
@@ -136,21 +138,25 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         """For the action: Django asks for it by this name."""
         return request.user.has_perm(groups.SEND_BROADCAST)
 
-    @admin.action(description="Broadcast selected notifications…", permissions=["send_broadcast"])
+    @admin.action(description=_("Broadcast selected notifications…"), permissions=["send_broadcast"])
     def broadcast_selected(self, request: HttpRequest, queryset: QuerySet[Notification]) -> HttpResponse | None:
         ids = list(queryset.order_by("pk").values_list("pk", flat=True)[: MAX_AT_ONCE + 1])
         if len(ids) > MAX_AT_ONCE:
-            self.message_user(request, f"Choose at most {MAX_AT_ONCE} notifications at once.", messages.ERROR)
+            self.message_user(
+                request,
+                gettext("Choose at most %(max_at_once)s notifications at once.") % {"max_at_once": MAX_AT_ONCE},
+                messages.ERROR,
+            )
             return None
         return confirm_page.to_page(self, ids)
 
     def reason_to_keep(self, obj: Notification) -> str:
         if not obj.broadcasts.exists():
             return ""
-        return (
-            f"“{obj}” can’t be deleted, because it has been sent and the record of who got it is kept. "
-            "Keep it, and write a new one next time."
-        )
+        return gettext(
+            "“%(obj)s” can’t be deleted, because it has been sent and the record of who got it is kept. Keep "
+            "it, and write a new one next time."
+        ) % {"obj": obj}
 
     # --- The form ---
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
@@ -233,7 +239,12 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
             words = numbers.counted(number, "broadcast that has", "broadcasts that have")
             self.message_user(
                 request,
-                f"{words} not started now {'uses' if number == 1 else 'use'} the new text, which has to be approved.",
+                (
+                    gettext("%(words)s not started now uses the new text, which has to be approved.") % {"words": words}
+                    if number == 1
+                    else gettext("%(words)s not started now use the new text, which has to be approved.")
+                    % {"words": words}
+                ),
                 messages.WARNING,
             )
         kept = Broadcast.objects.filter(notification=obj, state=Broadcast.State.SCHEDULED, needs_approval=False)
@@ -241,7 +252,8 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
             names = ", ".join(f"#{broadcast.pk}" for broadcast in old)
             self.message_user(
                 request,
-                f"Scheduled with the earlier text: {names}. To send the new text, cancel and broadcast again.",
+                gettext("Scheduled with the earlier text: %(names)s. To send the new text, cancel and broadcast again.")
+                % {"names": names},
                 messages.WARNING,
             )
 

@@ -9,6 +9,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from notifier.addresses import phones
 from notifier.admin.lists.base import BackOfficeAdmin
@@ -65,7 +66,8 @@ def _send(model_admin: BackOfficeAdmin, request: HttpRequest, channel: Channel, 
     except test_sends.TooMany:
         return (
             False,
-            f"Nothing was sent: you can send up to {test_sends.MAX_A_MINUTE} tests per minute. Please wait a moment.",
+            gettext("Nothing was sent: you can send up to %(max_a_minute)s tests per minute. Please wait a moment.")
+            % {"max_a_minute": test_sends.MAX_A_MINUTE},
         )
     reader = draft_pages.reader_of(request, draft)
     shown = drafts.show(draft=draft, reader=reader)
@@ -77,7 +79,11 @@ def _send(model_admin: BackOfficeAdmin, request: HttpRequest, channel: Channel, 
     ]:
         return False, " ".join(failed)
     names = " and ".join(_called(user, by, channel) for user in to)
-    return True, f"The test {channel.in_words} is on its way to {names}, as {reader.name} would read it."
+    return True, gettext("The test %(in_words)s is on its way to %(names)s, as %(reader_name)s would read it.") % {
+        "in_words": channel.in_words,
+        "names": names,
+        "reader_name": reader.name,
+    }
 
 
 def _send_to(user: User, channel: Channel, shown: drafts.Shown) -> str:
@@ -128,7 +134,12 @@ def _why_not_to(user: User, by: User, channel: Channel) -> str:
     name = _called(user, by, channel)
     if not address:
         return f"{name} has no {channel.address_in_words}."
-    return f"{name}’s {channel.address_in_words} is suppressed, so tests can’t be sent to it." if is_suppressed else ""
+    return (
+        gettext("%(name)s’s %(address_in_words)s is suppressed, so tests can’t be sent to it.")
+        % {"name": name, "address_in_words": channel.address_in_words}
+        if is_suppressed
+        else ""
+    )
 
 
 def _test_message(channel: Channel, address: str, shown: drafts.Shown) -> Outgoing:

@@ -6,6 +6,8 @@ from django.contrib import admin
 from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.lists.base import GuardedDeleteAdmin
 from notifier.fields import usage
@@ -25,21 +27,27 @@ class TopicAdmin(GuardedDeleteAdmin):
         topics: QuerySet[Topic] = super().get_queryset(request)
         return topics.annotate(notification_count=_count_of(Notification), broadcast_count=_count_of(Broadcast))
 
-    @admin.display(description="notifications")
+    @admin.display(description=_("notifications"))
     def notifications(self, topic: Any) -> int:
         return int(topic.notification_count)
 
-    @admin.display(description="broadcasts")
+    @admin.display(description=_("broadcasts"))
     def broadcasts(self, topic: Any) -> int:
         return int(topic.broadcast_count)
 
     def reason_to_keep(self, obj: Topic) -> str:
         if obj.notifications.exists() or obj.broadcasts.exists():
-            return f"{obj} can’t be deleted, because it has notifications. You can rename it instead."
+            return gettext("%(obj)s can’t be deleted, because it has notifications. You can rename it instead.") % {
+                "obj": obj
+            }
         if obj.preferences.exists():
-            return f"{obj} can’t be deleted, because clients have made choices about it. You can rename it instead."
+            return gettext(
+                "%(obj)s can’t be deleted, because clients have made choices about it. You can rename it instead."
+            ) % {"obj": obj}
         if uses := list(saving.uses(obj)):
-            return f"{obj} can’t be deleted, because it is used by {usage.in_words(uses)}. You can rename it instead."
+            return gettext(
+                "%(obj)s can’t be deleted, because it is used by %(in_words)s. You can rename it instead."
+            ) % {"obj": obj, "in_words": usage.in_words(uses)}
         return ""
 
 

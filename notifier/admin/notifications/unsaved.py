@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext
 
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.notifications import forms as forms_of_notifications
@@ -92,7 +93,7 @@ def discard_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResp
         return HttpResponseNotAllowed(["POST"])
     notification = _posted(model_admin, request)
     _drop(request, notification)
-    messages.success(request, "Your unsaved changes have been discarded.")
+    messages.success(request, gettext("Your unsaved changes have been discarded."))
     return redirect(model_admin.page_url(*(("change", notification.pk) if notification else ("add",))))
 
 

@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.lists.base import ReadOnlyAdmin
 from notifier.models import Process, QueuedTicket
@@ -20,11 +21,11 @@ class ProcessAdmin(ReadOnlyAdmin):
     ordering = ("kind", "channel", "-pk")
     fields = ("kind", "channel", "host", "pid", "state_shown", "detail", "last_seen_at", "started_at")
 
-    @admin.display(description="process")
+    @admin.display(description=_("process"))
     def process(self, process: Process) -> str:
         return str(process)
 
-    @admin.display(description="status")
+    @admin.display(description=_("status"))
     def state_shown(self, process: Process) -> SafeString:
         # By the web server's clock, which is exact enough here and takes no query a row.
         if process.last_seen_at < timezone.now() - PROCESS_SILENT_AFTER:
@@ -39,11 +40,11 @@ class QueuedTicketAdmin(ReadOnlyAdmin):
     ordering = ("-pk",)
     fields = ("channel", "state_shown", "available_at", "content")
 
-    @admin.display(description="ticket")
+    @admin.display(description=_("ticket"))
     def ticket(self, ticket: QueuedTicket) -> str:
         return f"#{ticket.pk}"
 
-    @admin.display(description="status")
+    @admin.display(description=_("status"))
     def state_shown(self, ticket: QueuedTicket) -> SafeString:
         if ticket.dead:
             return badge(text="Unreadable, set aside", tone="bad")
@@ -51,7 +52,7 @@ class QueuedTicketAdmin(ReadOnlyAdmin):
             return badge(text="Being processed", tone="active")
         return badge(text="Waiting", tone="quiet")
 
-    @admin.display(description="content")
+    @admin.display(description=_("content"))
     def content(self, ticket: QueuedTicket) -> str:
         text = bytes(ticket.body).decode(errors="replace")
         return text if len(text) <= BODY_LENGTH else f"{text[: BODY_LENGTH - 1]}…"

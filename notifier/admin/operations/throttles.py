@@ -6,6 +6,8 @@ from django import forms
 from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.models import Channel, Throttle
@@ -30,11 +32,12 @@ class RateField(forms.Field):
 
 class ThrottleForm(forms.ModelForm):
     rate = RateField(
-        label="Limit",
+        label=_("Limit"),
         required=False,
         widget=forms.TextInput({"maxlength": 20, "autocomplete": "off"}),
-        help_text="For example 50/s, 600/m or 1000/h, for all consumers together. Leave empty to use the server’s "
-        "setting.",
+        help_text=_(
+            "For example 50/s, 600/m or 1000/h, for all consumers together. Leave empty to use the server’s setting."
+        ),
     )
 
 
@@ -58,22 +61,25 @@ class ThrottleAdmin(BackOfficeAdmin):
         if "rate" not in form.changed_data:
             return super().construct_change_message(request, form, formsets, add)
         before, after = form.initial.get("rate"), form.cleaned_data["rate"]
-        return f"Changed from {_in_words(before)} to {_in_words(after)}."
+        return gettext("Changed from %(before)s to %(after)s.") % {
+            "before": _in_words(before),
+            "after": _in_words(after),
+        }
 
-    @admin.display(description="provider")
+    @admin.display(description=_("provider"))
     def provider_shown(self, throttle: Throttle) -> str:
         return throttle.provider_name
 
-    @admin.display(description="limit")
+    @admin.display(description=_("limit"))
     def in_force(self, throttle: Throttle) -> str:
         limit = throttles.in_force(throttle)
         return rates.formatted(limit) if limit else "no limit"
 
-    @admin.display(description="set by")
+    @admin.display(description=_("set by"))
     def set_by(self, throttle: Throttle) -> str:
         return "server setting" if throttle.rate is None else "staff"
 
-    @admin.display(description="server setting")
+    @admin.display(description=_("server setting"))
     def by_settings(self, throttle: Throttle) -> str:
         limit = throttles.default(Channel(throttle.channel))
         return rates.formatted(limit) if limit else "no limit"

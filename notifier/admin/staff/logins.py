@@ -13,6 +13,8 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.lists.base import ReadOnlyAdmin
 from notifier.runtime import versions
@@ -34,16 +36,16 @@ class LogInAdmin(ReadOnlyAdmin):
         """What staff call the row, for its page's title."""
         raise NotImplementedError
 
-    @admin.display(description="user")
+    @admin.display(description=_("user"))
     def who(self, obj: Any) -> str:
         return obj.username or NOTHING
 
-    @admin.display(description="address")
+    @admin.display(description=_("address"))
     def came_from(self, obj: Any) -> str | None:
         address: str | None = obj.ip_address
         return address
 
-    @admin.display(description="browser")
+    @admin.display(description=_("browser"))
     def browser(self, obj: Any) -> str:
         return obj.user_agent or NOTHING
 
@@ -74,7 +76,7 @@ class AccessAttemptAdmin(LogInAdmin):
 
     list_display = ("who", "came_from", "failures", "state", "last_try", "browser")
     search_fields = ("username__startswith", "ip_address__startswith")
-    search_help_text = "Search by the start of a username or address."
+    search_help_text = _("Search by the start of a username or address.")
     ordering = ("-pk",)
     actions = ("unlock",)
     fields = list_display
@@ -89,15 +91,15 @@ class AccessAttemptAdmin(LogInAdmin):
         # The page names who and from where. How often they have tried meanwhile is no reason to ask again.
         return versions.digest([obj.pk, self.named(obj)])
 
-    @admin.display(description="failures")
+    @admin.display(description=_("failures"))
     def failures(self, attempt: AccessAttempt) -> int:
         return int(attempt.failures_since_start)
 
-    @admin.display(description="last attempt")
+    @admin.display(description=_("last attempt"))
     def last_try(self, attempt: AccessAttempt) -> str:
         return _in_words(attempt.attempt_time)
 
-    @admin.display(description="status")
+    @admin.display(description=_("status"))
     def state(self, attempt: AccessAttempt) -> SafeString:
         until = attempt.attempt_time + settings.AXES_COOLOFF_TIME
         if until < timezone.now():
@@ -106,14 +108,14 @@ class AccessAttemptAdmin(LogInAdmin):
             return badge(text="Can try again", tone="good")
         return badge(text=f"Blocked until {date_format(timezone.localtime(until), 'H:i')}", tone="warn")
 
-    @admin.action(description="Unblock selected users", permissions=["delete"])
+    @admin.action(description=_("Unblock selected users"), permissions=["delete"])
     def unlock(self, request: HttpRequest, queryset: QuerySet[AccessAttempt]) -> None:
         # "All of them" means those that the list showed, newest first: who was locked out since, nobody has looked at.
         ticked = [numbers.read_id(pk) or 0 for pk in request.POST.getlist("_selected_action")]
         shown = queryset.filter(pk__lte=max(ticked, default=0))
         names = ", ".join(sorted({attempt.username or NOTHING for attempt in shown}))
         shown.delete()
-        self.message_user(request, f"Unblocked: {names}.", messages.SUCCESS)
+        self.message_user(request, gettext("Unblocked: %(names)s.") % {"names": names}, messages.SUCCESS)
 
 
 @admin.register(AccessLog)
@@ -122,17 +124,17 @@ class AccessLogAdmin(LogInAdmin):
 
     list_display = ("who", "came", "left", "came_from", "browser")
     search_fields = ("username__startswith", "ip_address__startswith")
-    search_help_text = "Search by the start of a username or address."
+    search_help_text = _("Search by the start of a username or address.")
     ordering = ("-pk",)
     fields = list_display
 
     def named(self, obj: AccessLog) -> str:
         return f"{obj.username}, {_in_words(obj.attempt_time)}"
 
-    @admin.display(description="logged in")
+    @admin.display(description=_("logged in"))
     def came(self, obj: AccessLog) -> str:
         return _in_words(obj.attempt_time)
 
-    @admin.display(description="logged out")
+    @admin.display(description=_("logged out"))
     def left(self, obj: AccessLog) -> str:
         return _in_words(obj.logout_time)

@@ -10,34 +10,36 @@ from django.contrib.auth.forms import (
     UserChangeForm,
 )
 from django.utils.html import format_html
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.staff.account import INVALID_EMAIL
 
 LABELS = {
-    "username": "Username",
-    "password": "Password",
-    "first_name": "First name",
-    "last_name": "Last name",
-    "email": "E-mail",
-    "is_active": "Active",
-    "is_staff": "Staff",
-    "groups": "Groups",
-    "is_superuser": "All permissions",
-    "user_permissions": "Individual permissions",
-    "last_login": "Last log-in",
-    "date_joined": "Added",
+    "username": _("Username"),
+    "password": _("Password"),
+    "first_name": _("First name"),
+    "last_name": _("Last name"),
+    "email": _("E-mail"),
+    "is_active": _("Active"),
+    "is_staff": _("Staff"),
+    "groups": _("Groups"),
+    "is_superuser": _("All permissions"),
+    "user_permissions": _("Individual permissions"),
+    "last_login": _("Last log-in"),
+    "date_joined": _("Added"),
 }
 HELP_TEXTS = {
-    "username": "Up to 150 letters, digits and the signs @ . + - _",
-    "email": "Test e-mails are sent here.",
-    "is_active": "Untick this when somebody leaves: they can’t log in, and what they did stays on record.",
-    "is_staff": "Only staff can log in.",
+    "username": _("Up to 150 letters, digits and the signs @ . + - _"),
+    "email": _("Test e-mails are sent here."),
+    "is_active": _("Untick this when somebody leaves: they can’t log in, and what they did stays on record."),
+    "is_staff": _("Only staff can log in."),
     "groups": "",
-    "is_superuser": "They can do everything, whatever their groups.",
-    "user_permissions": "In addition to those of their groups.",
+    "is_superuser": _("They can do everything, whatever their groups."),
+    "user_permissions": _("In addition to those of their groups."),
 }
 _REPEATED = "Repeat the password"
-_WITHOUT = "Without a password, the user can’t log in."
+_WITHOUT = _("Without a password, the user can’t log in.")
 # The page's script shows the warning by its id, once “No” is chosen.
 _LOST = format_html(
     '{}<ul id="id_unusable_warning" class="messagelist"><li class="warning">{}</li></ul>',
@@ -71,7 +73,7 @@ class UserForm(UserChangeForm):
         if email := self.fields.get("email"):
             email.error_messages["invalid"] = INVALID_EMAIL
         if password := self.fields.get("password"):
-            password.help_text, password.widget = "Nobody can see it.", HiddenPassword()
+            password.help_text, password.widget = gettext("Nobody can see it."), HiddenPassword()
 
 
 class AddUserForm(AdminUserCreationForm):

@@ -12,6 +12,7 @@ from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.staff.user_forms import LABELS, AddUserForm, SetPasswordForm, UserForm
@@ -75,7 +76,7 @@ class ProfileInline(admin.StackedInline):
     model = Profile
     form = ProfileForm
     can_delete = False
-    verbose_name_plural = "profile"
+    verbose_name_plural = _("profile")
 
     def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
         """Of one profile, whatever number was posted: Django would make a thousand forms."""
@@ -95,17 +96,17 @@ class UserAdmin(BackOfficeAdmin, StockUserAdmin):
     filter_horizontal = ()
     fieldsets = (
         (None, {"fields": ("username", "password")}),
-        ("Person", {"fields": ("first_name", "last_name", "email")}),
+        (_("Person"), {"fields": ("first_name", "last_name", "email")}),
         (
-            "Access",
+            _("Access"),
             {
                 "fields": ("is_active", "is_staff", "groups", "is_superuser"),
                 "description": "The page of a group lists what it can do. A user in several groups can do what any of "
                 "them can.",
             },
         ),
-        ("Individual permissions", {"fields": ("user_permissions",), "classes": ("collapse",)}),
-        ("Dates", {"fields": ("last_login", "date_joined")}),
+        (_("Individual permissions"), {"fields": ("user_permissions",), "classes": ("collapse",)}),
+        (_("Dates"), {"fields": ("last_login", "date_joined")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
@@ -122,24 +123,24 @@ class UserAdmin(BackOfficeAdmin, StockUserAdmin):
         field = super().formfield_for_manytomany(db_field, request, **kwargs)
         return without_apps(field, db_field)
 
-    @admin.display(description="name")
+    @admin.display(description=_("name"))
     def full_name(self, user: User) -> str:
         return user.get_full_name() or NOTHING
 
-    @admin.display(description="e-mail")
+    @admin.display(description=_("e-mail"))
     def address(self, user: User) -> str:
         return user.email or NOTHING
 
-    @admin.display(description="last log-in")
+    @admin.display(description=_("last log-in"))
     def last_in(self, user: User) -> datetime | None:
         return user.last_login
 
-    @admin.display(description="groups")
+    @admin.display(description=_("groups"))
     def in_groups(self, user: User) -> SafeString | str:
         names = sorted(group.name for group in user.groups.all())
         return format_html_join(" ", "{}", ((badge(text=name, tone="quiet"),) for name in names)) or NOTHING
 
-    @admin.display(description="status")
+    @admin.display(description=_("status"))
     def state(self, user: User) -> SafeString:
         """What is out of the ordinary; blank for a member of staff who may log in."""
         if not user.is_active:
@@ -184,7 +185,7 @@ class GroupAdmin(BackOfficeAdmin, StockGroupAdmin):
         groups: QuerySet[Group] = super().get_queryset(request)
         return groups.annotate(member_count=Count("user"))
 
-    @admin.display(description="members")
+    @admin.display(description=_("members"))
     def members(self, group: Any) -> int:
         return int(group.member_count)
 

@@ -9,6 +9,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.broadcasts import page_parts, waiting
 from notifier.admin.lists.base import BackOfficeAdmin
@@ -20,11 +22,11 @@ from notifier.runtime import clock
 from notifier.runtime.versions import NotAsShown
 from notifier.staff import groups
 
-CHANGED = "Nothing was rejected: this broadcast has changed since you opened the page. Please check it again."
+CHANGED = _("Nothing was rejected: this broadcast has changed since you opened the page. Please check it again.")
 
 
 class RejectForm(forms.Form):
-    why = ReasonField(max_length=200, help_text="The person who created it will see this.")
+    why = ReasonField(max_length=200, help_text=_("The person who created it will see this."))
     #: The version that the page showed: it may have been mended since.
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
 
@@ -56,16 +58,20 @@ def _show(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadca
 def _approve(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
     seen = request.POST.get("seen", "")
     if not seen:
-        return _read_again(model_admin, request, broadcast, "The form was incomplete, so nothing was approved.")
+        return _read_again(
+            model_admin, request, broadcast, gettext("The form was incomplete, so nothing was approved.")
+        )
     try:
         approvals.approve(broadcast_id=broadcast.pk, by=cast(User, request.user), now=clock.now(), seen=seen)
     except NotAsShown:
-        why = f"{broadcast} has changed since you opened the page. Check it again before you approve it."
+        why = gettext("%(broadcast)s has changed since you opened the page. Check it again before you approve it.") % {
+            "broadcast": broadcast
+        }
         return _read_again(model_admin, request, broadcast, why)
     except lifecycle.NotAllowed as refusal:
         return page_parts.refused(model_admin, request, broadcast, refusal)
     broadcast.refresh_from_db()
-    text = f"Approved: it is {lifecycle.state_in_words(broadcast)}."
+    text = gettext("Approved: it is %(state_in_words)s.") % {"state_in_words": lifecycle.state_in_words(broadcast)}
     return page_parts.to_progress(model_admin, request, broadcast, text)
 
 
@@ -86,4 +92,4 @@ def _reject(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broad
         return _show(model_admin, request, page_parts.find(model_admin, request, broadcast.pk, "follows__topic"), typed)
     except lifecycle.NotAllowed as refusal:
         return page_parts.refused(model_admin, request, broadcast, refusal)
-    return page_parts.to_progress(model_admin, request, broadcast, "Rejected. Nothing will be sent.")
+    return page_parts.to_progress(model_admin, request, broadcast, gettext("Rejected. Nothing will be sent."))

@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext
 
 from notifier.admin.broadcasts import page_parts, samples, stopped, totals
 from notifier.admin.broadcasts.acts import next_steps
@@ -57,7 +58,7 @@ def _follow_up(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Br
     try:
         token = uuid.UUID(request.POST.get("token", ""))
     except ValueError:
-        text = "The form was incomplete, so nothing was sent. Please try again."
+        text = gettext("The form was incomplete, so nothing was sent. Please try again.")
         model_admin.message_user(request, text, messages.ERROR)
         return redirect(model_admin.page_url("follow", broadcast.pk))
     # A second click. Its number may be old by now, for those whom it was about are being sent to.
@@ -67,7 +68,9 @@ def _follow_up(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Br
     summary = totals.of_follow_up(broadcast, unreached.missing(broadcast=broadcast, now=clock.now()))
     form = _form(request, summary, request.POST)
     if not form.is_valid():
-        return _ask(model_admin, request, broadcast, "Nothing has been sent yet: check what is marked below.", form)
+        return _ask(
+            model_admin, request, broadcast, gettext("Nothing has been sent yet: check what is marked below."), form
+        )
     made = followups.create(
         broadcast_id=broadcast.pk,
         token=token,
@@ -87,7 +90,7 @@ def _ask(
 ) -> HttpResponse:
     later = deferred_counts.counted_url(request, is_long=deferred_counts.is_long())
     page = {
-        "title": "Send to those who missed it?",
+        "title": gettext("Send to those who missed it?"),
         "broadcast": broadcast,
         "shown": samples.samples_of(broadcast),
         "variants": samples.frozen_variants(broadcast),
@@ -105,7 +108,9 @@ def _missing(request: HttpRequest, broadcast: Broadcast, form: FollowForm | None
     summary, number = totals.of_follow_up(broadcast, counted), unreached.total(counted)
     form = form or _form(request, summary)
     return {
-        "title": "Send to those who missed it?" if summary.critical_total else "Nobody left to send it to",
+        "title": gettext("Send to those who missed it?")
+        if summary.critical_total
+        else gettext("Nobody left to send it to"),
         "counted": [
             (one, summary.sends[one.channel], summary.critical[one.channel] - summary.sends[one.channel])
             for one in counted

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from notifier.admin.broadcasts import totals
 from notifier.admin.deliveries import results
@@ -47,14 +48,22 @@ def next_steps(
     unknown = sheet.count(Delivery.State.UNKNOWN)
     steps = [retry] if retry else []
     if unknown and may(groups.RESOLVE_DELIVERY) and may(groups.VIEW_DELIVERY):
-        words = "These may or may not have arrived. Check the provider’s log, then decide."
+        words = gettext("These may or may not have arrived. Check the provider’s log, then decide.")
         url = results.list_of(broadcast, state__exact=Delivery.State.UNKNOWN)
         is_first = not any(step.label for step in steps)
-        steps.append(NextStep("resolve", f"Resolve {unknown:,} unknown…", words, url, _tone(is_first=is_first)))
+        steps.append(
+            NextStep(
+                "resolve",
+                gettext("Resolve %(unknown)s unknown…") % {"unknown": f"{unknown:,}"},
+                words,
+                url,
+                _tone(is_first=is_first),
+            )
+        )
     if follow:
         steps.append(follow)
     if sheet.total and may(groups.EXPORT_DELIVERY) and may(groups.VIEW_DELIVERY):
-        words = "Who got it and when, and why others did not, as CSV or XLSX."
+        words = gettext("Who got it and when, and why others did not, as CSV or XLSX.")
         steps.append(NextStep("export", f"Export {sheet.total:,} messages", words, results.list_of(broadcast)))
     return steps
 
@@ -65,11 +74,18 @@ def _tone(*, is_first: bool) -> str:
 
 def retry(url: str, seen: Forecast) -> NextStep | None:
     """The way to send again what failed, with how many that would be; None where nothing is left to send."""
-    skipped = f"{seen.left_out:,} failed and can’t be sent again: {seen.why}." if seen.left_out else ""
+    skipped = (
+        gettext("%(left_out)s failed and can’t be sent again: %(why)s.")
+        % {"left_out": f"{seen.left_out:,}", "why": seen.why}
+        if seen.left_out
+        else ""
+    )
     if not seen.number:
         return NextStep("retry", "", skipped, url) if skipped else None
-    words = skipped or "The next page asks for a reason first."
-    label = f"Send {numbers.counted(seen.number, 'failed message')} again…"
+    words = skipped or gettext("The next page asks for a reason first.")
+    label = gettext("Send %(failed_message)s again…") % {
+        "failed_message": numbers.counted(seen.number, "failed message")
+    }
     return NextStep("retry", label, words, url, _tone(is_first=True))
 
 
@@ -86,11 +102,11 @@ def follow_up(request: HttpRequest, sheet: sheets.Sheet) -> NextStep | None:
     if not going.total:
         if not going.critical_total or not request.user.has_perm(groups.SEND_CRITICAL):
             return None
-        words = "They have all reached the frequency cap, so only a critical broadcast would reach them."
+        words = gettext("They have all reached the frequency cap, so only a critical broadcast would reach them.")
         return NextStep("follow", f"Send{who}…", words, url)
-    words = "Nobody missed it. This sends the same text to clients who have agreed since."
+    words = gettext("Nobody missed it. This sends the same text to clients who have agreed since.")
     if not has_started:
-        words = "Nothing was sent before it was cancelled. This sends the same text as a new broadcast."
+        words = gettext("Nothing was sent before it was cancelled. This sends the same text as a new broadcast.")
     if sheet.missed:
-        words = "Sends the same text to everyone who missed it and can get it now. The next page asks first."
+        words = gettext("Sends the same text to everyone who missed it and can get it now. The next page asks first.")
     return NextStep("follow", f"Send {going.in_words}{who}…", words, url)

@@ -6,6 +6,7 @@ from functools import partial
 
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext
 
 from notifier.admin.broadcasts import page_parts
 from notifier.admin.lists.base import BackOfficeAdmin
@@ -18,18 +19,18 @@ from notifier.runtime import clock
 
 
 def pause(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
-    done = "Paused. Messages that are already being sent still go out."
+    done = gettext("Paused. Messages that are already being sent still go out.")
     return _change(model_admin, request, broadcast, partial(lifecycle.pause, now=clock.now()), done)
 
 
 def resume(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
-    return _change(model_admin, request, broadcast, lifecycle.resume, "Resumed.")
+    return _change(model_admin, request, broadcast, lifecycle.resume, gettext("Resumed."))
 
 
 def cancel_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
     """GET says how many have not been sent yet, POST cancels it."""
     if request.method == "POST":
-        done = "Cancelled. Messages that had not been sent will not be sent."
+        done = gettext("Cancelled. Messages that had not been sent will not be sent.")
         return _change(model_admin, request, broadcast, lifecycle.cancel, done)
     if not acts.is_allowed(Act.CANCEL, broadcast):
         return page_parts.refused(model_admin, request, broadcast, lifecycle.refusal(Act.CANCEL, broadcast.pk))

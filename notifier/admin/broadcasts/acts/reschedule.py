@@ -6,6 +6,8 @@ from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.broadcasts import page_parts
 from notifier.admin.broadcasts.forms import NumberForm, SendOptionsForm
@@ -17,7 +19,7 @@ from notifier.runtime import clock
 from notifier.runtime.versions import NotAsShown
 from notifier.staff import groups
 
-GROWN = "Nothing was started: it would now be many more messages. Please check the number again."
+GROWN = _("Nothing was started: it would now be many more messages. Please check the number again.")
 
 
 def reschedule_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast_id: int) -> HttpResponse:
@@ -35,7 +37,7 @@ def reschedule_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcas
     if not form.is_valid():
         return _ask(model_admin, request, broadcast, form)
     if _has_grown(request, broadcast, form):
-        return _ask(model_admin, request, broadcast, form, GROWN)
+        return _ask(model_admin, request, broadcast, form, str(GROWN))
     try:
         by, seen = cast(User, request.user), request.POST.get("seen", "")
         schedules.reschedule(broadcast_id=broadcast.pk, options=form.options, now=now, by=by, seen=seen)
@@ -45,7 +47,7 @@ def reschedule_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcas
     except lifecycle.BroadcastError as refusal:
         return page_parts.refused(model_admin, request, broadcast, refusal)
     broadcast.refresh_from_db()
-    text = f"Changed: it is {lifecycle.state_in_words(broadcast)}."
+    text = gettext("Changed: it is %(state_in_words)s.") % {"state_in_words": lifecycle.state_in_words(broadcast)}
     return page_parts.to_progress(model_admin, request, broadcast, text)
 
 
@@ -68,10 +70,10 @@ def _changed(broadcast: Broadcast) -> str:
     """What is said to whoever changes a time that is no longer what they saw."""
     newest = broadcast.changes.select_related("by").order_by("-pk").first()
     who = newest.by.get_username() if newest else "someone"
-    return (
-        f"Nothing was changed: {who} has changed this broadcast since you opened the page. It is now "
-        f"{lifecycle.state_in_words(broadcast)}. Your choice is still below: check it and save again."
-    )
+    return gettext(
+        "Nothing was changed: %(who)s has changed this broadcast since you opened the page. It is now "
+        "%(state_in_words)s. Your choice is still below: check it and save again."
+    ) % {"who": who, "state_in_words": lifecycle.state_in_words(broadcast)}
 
 
 def _ask(

@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext
 
 from notifier.admin.broadcasts import page_parts
 from notifier.admin.deliveries.recovery import DECISIONS, SeenAtForm, obstacles_in_words
@@ -54,9 +55,11 @@ def _done(resolved: Resolved, seen: Forecast) -> tuple[str, int]:
         return f"Nothing was changed. {f'{left}.' if left else DECISIONS['send-again'].nothing}", messages.WARNING
     said = [f"To be sent again: {numbers.counted(max(0, resolved.number - seen.left_out), 'message')}."]
     if seen.left_out:
-        said.append(f"{seen.left_out:,} more will be skipped: {seen.why}.")
+        said.append(
+            gettext("%(left_out)s more will be skipped: %(why)s.") % {"left_out": f"{seen.left_out:,}", "why": seen.why}
+        )
     if left:
-        said.append(f"Unchanged: {left}.")
+        said.append(gettext("Unchanged: %(left)s.") % {"left": left})
     return " ".join(said), messages.WARNING if left else messages.SUCCESS
 
 

@@ -9,6 +9,7 @@ from typing import cast
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext
 
 from notifier.admin.broadcasts import page_parts
 from notifier.admin.broadcasts.forms import NumberForm
@@ -38,7 +39,7 @@ def _start(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadc
     try:
         if not form.has_grown:
             schedules.start_now(broadcast_id=broadcast.pk, now=clock.now(), by=cast(User, request.user), seen=seen)
-            return page_parts.to_progress(model_admin, request, broadcast, "Started.")
+            return page_parts.to_progress(model_admin, request, broadcast, gettext("Started."))
     except NotAsShown:
         pass
     except lifecycle.NotAllowed as refusal:

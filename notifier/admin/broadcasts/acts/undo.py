@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.translation import gettext
 from django_htmx.http import HTMX_STOP_POLLING
 
 from notifier.admin.lists.base import BackOfficeAdmin
@@ -60,7 +61,7 @@ def _show(model_admin: BackOfficeAdmin, request: HtmxHttpRequest, found: Sequenc
     now = clock.now()
     waiting = any(broadcast.can_be_undone for broadcast in found)
     page = {
-        "title": f"{numbers.counted(len(found), 'broadcast')} just sent",
+        "title": gettext("%(broadcasts)s just sent") % {"broadcasts": numbers.counted(len(found), "broadcast")},
         "rows": [(broadcast, _starts_in(broadcast, now)) for broadcast in found],
         "waiting": waiting,
         "refresh_seconds": REFRESH_SECONDS,
@@ -91,10 +92,10 @@ def _undo(model_admin: BackOfficeAdmin, request: HttpRequest, found: Sequence[Br
             undo.undo(broadcast_id=broadcast.pk, by=cast(User, request.user))
             undone.append(broadcast)
         except lifecycle.NotAllowed as refusal:
-            model_admin.message_user(request, f"Too late. {refusal}", messages.ERROR)
+            model_admin.message_user(request, gettext("Too late. %(refusal)s") % {"refusal": refusal}, messages.ERROR)
     if undone:
         what = "Undone" if len(found) == len(undone) else numbers.counted(len(undone), "broadcast") + " undone"
-        model_admin.message_user(request, f"{what}: nothing was sent.", messages.SUCCESS)
+        model_admin.message_user(request, gettext("%(what)s: nothing was sent.") % {"what": what}, messages.SUCCESS)
     return redirect(_back_url(model_admin, request, undone) or _result_url(model_admin, request, found))
 
 
