@@ -28,6 +28,7 @@ from notifier.models import (
     ConsentChange,
     Delivery,
     ErasedAddress,
+    Receipt,
     Resolution,
     ResolvedDelivery,
     ValueChange,
@@ -172,6 +173,7 @@ def _scrub_texts(client: Client, known: Collection[str]) -> None:
     theirs = Delivery.objects.filter(client=client)
     _scrub(theirs.exclude(detail=""), "detail", known)
     _scrub(theirs.exclude(provider_id=""), "provider_id", known)
+    _scrub(Receipt.objects.filter(delivery__in=theirs).exclude(provider_id=""), "provider_id", known)
     _scrub(ResolvedDelivery.objects.filter(delivery__in=theirs).exclude(detail_before=""), "detail_before", known)
     _scrub(Resolution.objects.filter(deliveries__delivery__in=theirs), "why", known)
     _scrub(ConsentChange.objects.filter(client=client).exclude(detail=""), "detail", known)

@@ -19,6 +19,7 @@ from notifier.clients.imports import retention
 from notifier.delivery import daily_stats, fanout, sweeps, tallies, tickets
 from notifier.delivery.staff_mail_thread import StaffMailThread
 from notifier.models import Broadcast, Channel, Process
+from notifier.receipts import proofs
 from notifier.runtime import clock, db_faults
 from notifier.runtime.backoff import Backoff
 from notifier.runtime.heartbeats import Heartbeat
@@ -48,6 +49,7 @@ TALLY = "its messages can’t be counted"
 FINISH = "it can’t be finished"
 COUNT = "its daily numbers can’t be counted"
 #: …and for all of them.
+EARLY = "receipts that came early can’t be compared with their messages"
 LOST, OVERTAKEN = "lost tickets can’t be looked for", "stuck tickets can’t be looked for"
 #: How often uploads whose time is over are emptied.
 PURGE_SECONDS = 600.0
@@ -178,6 +180,11 @@ class Dispatcher:
         if time.monotonic() - self._swept_at >= SWEEP_SECONDS:
             if number := sweeps.sweep(now=now, faults=self._faults):
                 logger.info("Swept %d deliveries.", number)
+            # After the sweep: what it has just made UNKNOWN may have its receipt already.
+            if not self._faults.waits(EARLY):
+                with self._faults.contained(EARLY):
+                    if number := proofs.settle_early(now=now):
+                        logger.info("Receipts settled %d deliveries.", number)
             self._swept_at = time.monotonic()
 
     def _tally(self, now: datetime) -> None:

@@ -18,7 +18,7 @@ from django.db.models.functions import Coalesce
 
 from notifier.delivery import obstacles
 from notifier.delivery.obstacles import OPEN_BROADCASTS, RESOLVABLE, Obstacle
-from notifier.models import Broadcast, Channel, Client, Delivery, Resolution, ResolvedDelivery
+from notifier.models import Broadcast, Channel, Client, Delivery, Receipt, Resolution, ResolvedDelivery
 
 Action = Resolution.Action
 State = Delivery.State
@@ -184,6 +184,9 @@ def _change(resolution: Resolution, rows: Sequence[_LockedRow]) -> int:
     _record(resolution, ids)
     changeable = Delivery.objects.filter(pk__in=ids, state__in=RESOLVABLE[resolution.action])
     number = changeable.update(**_columns(resolution))
+    if resolution.action == Action.SENT_AGAIN:
+        # What became of the try before says nothing of the next one.
+        Receipt.objects.filter(pk__in=ids).delete()
     Resolution.objects.filter(pk=resolution.pk).update(number=F("number") + number)
     _tell_broadcasts(resolution, {row.broadcast_id for row in rows})
     return number

@@ -13,6 +13,7 @@ from notifier.models.imports import ClientImport
 from notifier.models.notifications import Notification, UnsavedText
 from notifier.models.operations import Breaker, ClientCounts, Installation, Process, QueuedTicket, Throttle
 from notifier.models.pictures import Picture
+from notifier.models.receipts import Receipt, ReceiptCounts
 from notifier.models.recovery import Resolution, ResolvedDelivery
 from notifier.models.staff import Profile, StaffMail
 from notifier.models.suppressions import DIGEST, ErasedAddress, Suppression, SuppressionChange, shown
@@ -45,6 +46,8 @@ __all__ = [
     "ProviderEvent",
     "QueuedTicket",
     "Reason",
+    "Receipt",
+    "ReceiptCounts",
     "Resolution",
     "ResolvedDelivery",
     "SavedAudience",

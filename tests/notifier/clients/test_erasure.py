@@ -32,6 +32,7 @@ from notifier.models import (
     ErasedAddress,
     InboundMessage,
     ProviderEvent,
+    Receipt,
     Resolution,
     ResolvedDelivery,
     SoftBounces,
@@ -93,7 +94,9 @@ def a_life(now: datetime) -> Client:
     broadcast = a_broadcast(state="FINISHED")
     detail = "550 <ZEBEDEE@quux.example>: unknown"
     failed = a_delivery(broadcast=broadcast, client=client, state="FAILED", detail=detail, provider_id="46701740605-1")
-    a_delivery(broadcast=broadcast, client=client, channel="sms", state="SENT")
+    sent = a_delivery(broadcast=broadcast, client=client, channel="sms", state="SENT")
+    told = {"state": "DELIVERED", "provider": "twilio", "provider_id": "46701740605-2"}
+    Receipt.objects.create(delivery=sent, broadcast=broadcast, channel="sms", at=now, **told)
     resolution = Resolution.objects.create(
         action="MARKED_SENT", by=maria, at=now, why="Zebedee Quux-Smith rang, or QUUX, Zebedee", number=1
     )
