@@ -278,6 +278,9 @@ SEND_BACKENDS = {"email": "consumers.backends.email.get_backend", "sms": "consum
 SEND_FAILURE = "consumers.backends.base.SendFailure"
 # Who may deliver answers, by SMS_URL's scheme: notifier/webhooks/.
 INBOUND_SMS = {"twilio": "notifier.webhooks.twilio.Twilio"}
+# Whether providers are asked to report what became of each SMS. They call PUBLIC_URL, and refuse an SMS with an address
+# that they can't reach.
+SMS_RECEIPTS = env.flag("SMS_RECEIPTS", default=PUBLIC_URL.startswith("https://"))
 PHONENUMBER_DEFAULT_REGION = PHONE_DEFAULT_REGION = (
     env.checked(
         "PHONE_DEFAULT_REGION",

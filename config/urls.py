@@ -6,7 +6,7 @@ import notifier.admin.registry  # noqa: F401
 from notifier.public import brand_styles, pictures, preferences, unsubscribe
 from notifier.web.health import healthz
 from notifier.web.security_headers import csp_report
-from notifier.webhooks import email_events
+from notifier.webhooks import email_events, sms_receipts
 from notifier.webhooks.sms import sms
 
 handler400 = "notifier.web.db_errors.bad_request"
@@ -19,6 +19,7 @@ urlpatterns = [
     path("csp-report", csp_report, name="csp_report"),
     path("hooks/mail/<slug:provider>/tracking/", email_events.hook, name="mail_hook"),
     path("hooks/sms/<str:provider>", sms, name="sms_hook"),
+    path("hooks/sms/<str:provider>/receipts/<str:token>", sms_receipts.receipt, name="sms_receipts"),
     path("brand.css", brand_styles.style_sheet, name="brand_styles"),
     path("pictures/<str:name>", pictures.picture, name="picture"),
     path("admin/", admin.site.urls),

@@ -23,6 +23,7 @@ from consumers.backends.base import (
     addresses_of,
 )
 from consumers.backends.http_answers import ACCOUNT_REFUSED, retry_after
+from notifier.messages import receipt_urls
 
 FORM_TYPE = "application/x-www-form-urlencoded"
 #: To connect to one address, and again to shake hands.
@@ -99,6 +100,8 @@ class TwilioBackend:
         """Apart from the request, whose UnicodeError is one of the host's name and stops the whole channel."""
         try:
             form = {"To": message.address, "From": self._sender, "Body": message.body}
+            if receipts := receipt_urls.url(message.reference, provider="twilio"):
+                form["StatusCallback"] = receipts + receipt_urls.TWILIO_RETRIES
             return urlencode(form).encode("ascii")
         except UnicodeError as error:
             raise NoMessage(f"no SMS can be created from it: {type(error).__name__}") from error

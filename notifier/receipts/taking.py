@@ -175,9 +175,3 @@ def _tell_dispatcher(broadcast_ids: set[int], now: datetime) -> None:
             unique_fields=["broadcast"],
             update_fields=["told_at", "due_at"],
         )
-
-
-def is_of_a_broadcast(reference: str) -> bool:
-    """Whether a message with this reference can have receipts: a test message to staff has no delivery."""
-    broadcast, _, delivery = reference.partition(".")
-    return numbers.read_id(broadcast) is not None and numbers.read_id(delivery) is not None

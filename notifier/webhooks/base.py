@@ -1,10 +1,13 @@
-"""What every provider of inbound SMS has to do, and why a request may be refused."""
+"""What every provider of SMS delivers, replies and receipts, and why a request may be refused."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from django.http import HttpRequest, HttpResponse
 
 from notifier.consent.sms_replies import SmsReply
+from notifier.models import Receipt
 
 
 class Forged(Exception):
@@ -13,6 +16,21 @@ class Forged(Exception):
 
 class NotAReply(Exception):
     """The provider signed the request, but it is no SMS that somebody sent."""
+
+
+class NotAReceipt(Exception):
+    """The provider signed the request, but it says nothing of what became of a message."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptRead:
+    """What a request says of the message that its address names."""
+
+    state: Receipt.State
+    provider_id: str
+    code: str = ""
+    #: None where the provider does not say when.
+    at: datetime | None = None
 
 
 class SmsProvider(Protocol):
@@ -25,3 +43,6 @@ class SmsProvider(Protocol):
 
     def respond(self, text: str) -> HttpResponse:
         """The response that makes the provider send the text back to the sender; "" sends nothing."""
+
+    def read_receipt(self, request: HttpRequest) -> ReceiptRead:
+        """What became of a message. Raises `Forged` before it uses anything of the request, or `NotAReceipt`."""

@@ -32,10 +32,10 @@ complaints = Allowance(10)
 @require_POST
 def sms(request: HttpRequest, provider: str) -> HttpResponse:
     """Takes an SMS that somebody sent to our number."""
-    found = _provider(provider)
+    found = provider_called(provider)
     if found is None:
         raise Http404
-    if not _is_small_form(request):
+    if not is_small_form(request):
         return HttpResponseForbidden()
     try:
         reply = found.read_reply(request)
@@ -54,7 +54,7 @@ def sms(request: HttpRequest, provider: str) -> HttpResponse:
     return found.respond(sms_answers.answer(reply=reply, outcome=outcome))
 
 
-def _provider(name: str) -> SmsProvider | None:
+def provider_called(name: str) -> SmsProvider | None:
     """The provider that we send by; None for another, which has no token to sign with."""
     if name != urlsplit(settings.SMS_URL).scheme or name not in settings.INBOUND_SMS:
         return None
@@ -62,7 +62,7 @@ def _provider(name: str) -> SmsProvider | None:
     return chosen(settings.SMS_URL)
 
 
-def _is_small_form(request: HttpRequest) -> bool:
+def is_small_form(request: HttpRequest) -> bool:
     """Checked before anything is read. Without a length, as in a chunked request, Django reads nothing."""
     size = declared_bytes(request)
     return size is not None and size <= MAX_BYTES and request.content_type == FORM

@@ -1,4 +1,7 @@
-"""SMS replies that Twilio delivers: https://www.twilio.com/docs/messaging/guides/webhook-request"""
+"""SMS replies that Twilio delivers: https://www.twilio.com/docs/messaging/guides/webhook-request
+
+And what became of our messages: https://www.twilio.com/docs/messaging/guides/track-outbound-message-status
+"""
 
 import base64
 import hashlib
@@ -13,11 +16,29 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 
 from notifier.consent.sms_keywords import Wish
 from notifier.consent.sms_replies import SmsReply
-from notifier.webhooks.base import Forged, NotAReply
+from notifier.messages import receipt_urls
+from notifier.models import Receipt
+from notifier.webhooks.base import Forged, NotAReceipt, NotAReply, ReceiptRead
 
 PORTS = {"https": 443, "http": 80}
 _NUMBER = re.compile(r"[1-9][0-9]{0,2}")
 _SID = re.compile(r"[A-Za-z0-9]{1,100}")
+_ERROR = re.compile(r"[0-9]{1,10}")
+
+#: https://www.twilio.com/docs/messaging/api/message-resource#message-status-values. "sent" is what the carrier took:
+#: many say no more than that.
+STATUSES = {
+    "accepted": Receipt.State.ACCEPTED,
+    "scheduled": Receipt.State.ACCEPTED,
+    "queued": Receipt.State.ACCEPTED,
+    "sending": Receipt.State.ACCEPTED,
+    "sent": Receipt.State.ACCEPTED,
+    "delivered": Receipt.State.DELIVERED,
+    "read": Receipt.State.DELIVERED,
+    "undelivered": Receipt.State.UNDELIVERED,
+    "failed": Receipt.State.UNDELIVERED,
+    "canceled": Receipt.State.UNDELIVERED,
+}
 
 
 class Twilio:
@@ -40,6 +61,15 @@ class Twilio:
             text=form["Body"] or _attachments(form.get("NumMedia", "")),
             taken_for=_taken_for(form.get("OptOutType", "")),
         )
+
+    def read_receipt(self, request: HttpRequest) -> ReceiptRead:
+        self._check(request)
+        form = request.POST
+        sid, state = form.get("MessageSid", ""), STATUSES.get(form.get("MessageStatus", ""))
+        if state is None or not _SID.fullmatch(sid):
+            raise NotAReceipt
+        code = form.get("ErrorCode", "")
+        return ReceiptRead(state, sid, code if _ERROR.fullmatch(code) else "")
 
     def respond(self, text: str) -> HttpResponse:
         """TwiML. Nothing is sent to STOP and START: Twilio answers those itself."""
@@ -67,11 +97,12 @@ def signature(token: str, url: str, form: QueryDict) -> bytes:
 
 
 def _spellings(url: str) -> Iterator[str]:
-    """The address with and without its port, which Twilio may drop or add."""
+    """The address with and without its port, which Twilio may drop or add, and what we add to it for receipts."""
     parts = urlsplit(url)
     host = parts.netloc.removesuffix(f":{parts.port}") if parts.port else parts.netloc
-    yield parts._replace(netloc=host).geturl()
-    yield parts._replace(netloc=f"{host}:{parts.port or PORTS[parts.scheme]}").geturl()
+    for netloc in (host, f"{host}:{parts.port or PORTS[parts.scheme]}"):
+        yield parts._replace(netloc=netloc).geturl()
+        yield parts._replace(netloc=netloc).geturl() + receipt_urls.TWILIO_RETRIES
 
 
 def _taken_for(opt_out_type: str) -> Wish | None:

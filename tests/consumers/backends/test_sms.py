@@ -29,6 +29,7 @@ from consumers.backends.base import (
 )
 from consumers.backends.sms import get_backend
 from notifier.consent.suppressions import Evidence, Source
+from notifier.messages import receipt_urls
 from tests.consumers.backends.patience import HASTY_SECONDS, PATIENT_SECONDS
 from tests.support.fakes.rules import Rule
 from tests.support.fakes.sms import SENDER, SID, TOKEN, FakeSms, error_body, invalid_number, opted_out
@@ -75,6 +76,23 @@ def test_a_message_arrives_and_its_id_comes_back(provider: FakeSms, backend: Sen
     (entry,) = provider.accepted()
     assert (entry["to"], entry["from"], entry["body"]) == (MESSAGE.address, SENDER, MESSAGE.body)
     assert (entry["sid"], entry["delivery"]) == (sid, "7.42")
+    assert entry["callback"] == ""
+
+
+def test_twilio_is_told_where_to_report_what_becomes_of_it(
+    settings: Settings, provider: FakeSms, backend: SendBackend
+) -> None:
+    settings.PUBLIC_URL, settings.SMS_RECEIPTS = "https://notifier.example.com", True
+
+    backend.send(MESSAGE)
+    backend.send(replace(MESSAGE, reference="test.1"))
+
+    message, test_message = provider.accepted()
+    url, _, retries = message["callback"].partition("#")
+    assert url.startswith("https://notifier.example.com/hooks/sms/twilio/receipts/7.42:")
+    assert receipt_urls.read_token(url.rpartition("/")[2]) == "7.42"
+    assert retries == "rc=5&rp=5xx,ct,rt"
+    assert test_message["callback"] == ""
 
 
 def test_one_text_that_can_not_be_written_does_not_stop_the_channel(provider: FakeSms, backend: SendBackend) -> None:

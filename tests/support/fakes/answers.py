@@ -41,6 +41,21 @@ def form(text: str, *, sender: str = "+12025550123", sid: str = "", **more: str)
     } | more
 
 
+def status(what: str, *, sid: str = "", to: str = "+12025550123", **more: str) -> dict[str, str]:
+    """What became of a message of ours: https://www.twilio.com/docs/messaging/guides/track-outbound-message-status"""
+    sid = sid or f"SM{next(_numbers):032x}"
+    return {
+        "AccountSid": SID,
+        "From": SENDER,
+        "To": to,
+        "MessageSid": sid,
+        "MessageStatus": what,
+        "SmsSid": sid,
+        "SmsStatus": what,
+        "ApiVersion": "2010-04-01",
+    } | more
+
+
 def signature(url: str, fields: Mapping[str, str], token: str = TOKEN) -> str:
     data = url
     for name in sorted(fields):

@@ -72,6 +72,7 @@ class SmsSession(Connection):
                     "body": form.get("Body", ""),
                     "sid": sid,
                     "delivery": headers.get("x-notifier-delivery"),
+                    "callback": form.get("StatusCallback", ""),
                     "received_at": time.time(),
                 }
             )
