@@ -273,6 +273,17 @@ ANYMAIL = {
     "IGNORE_UNSUPPORTED_FEATURES": True,
     "REQUESTS_TIMEOUT": EMAIL_TIMEOUT,
 }
+# What a mail server that offers delivery status notifications is asked to report, by mail to DEFAULT_FROM_EMAIL.
+EMAIL_DSN = tuple(
+    env.checked(
+        "EMAIL_DSN",
+        env.text("EMAIL_DSN").replace(" ", "").upper(),
+        lambda names: set(names.split(",")) <= {"SUCCESS", "FAILURE", "DELAY"},
+        "is not what a mail server can report. Use success, failure and delay, separated by commas.",
+    ).split(",")
+    if env.text("EMAIL_DSN")
+    else ()
+)
 SMS_URL = env.sms("SMS_URL", "console://")
 SEND_BACKENDS = {"email": "consumers.backends.email.get_backend", "sms": "consumers.backends.sms.get_backend"}
 SEND_FAILURE = "consumers.backends.base.SendFailure"

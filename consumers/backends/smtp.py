@@ -5,14 +5,14 @@ import smtplib
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from email.utils import parseaddr
 from typing import Any, cast
 
 from django.conf import settings
 
-from consumers.backends import mime
+from consumers.backends import delivery_status, mime
 from consumers.backends.base import (
     ChannelDown,
     Deadline,
@@ -105,15 +105,16 @@ class SmtpBackend:
         recipient, data = ascii_address(message.address), _wire_format(mime.source(message))
         self._deadline.begin()
         try:
-            self._attempt(recipient, data)
+            self._attempt(message, recipient, data)
         except _WornOut:
-            self._attempt(recipient, data)
+            self._attempt(message, recipient, data)
         return ""
 
-    def _attempt(self, recipient: str, data: bytes) -> None:
-        smtp = self._begin(data)
+    def _attempt(self, message: Outgoing, recipient: str, data: bytes) -> None:
+        smtp = self._begin(data, delivery_status.of_envelope(message))
+        notify = delivery_status.of_recipient(message, recipient) if smtp.has_extn("dsn") else []
         try:
-            self._expect(smtp, lambda: smtp.rcpt(recipient), 250, 251)
+            self._expect(smtp, lambda: smtp.rcpt(recipient, notify), 250, 251)
         except PermanentFailure as failure:
             raise _of_the_mailbox(failure) from failure
         self._expect(smtp, lambda: smtp.docmd("DATA"), 354)
@@ -137,8 +138,11 @@ class SmtpBackend:
         except TROUBLE:
             smtp.close()
 
-    def _begin(self, data: bytes) -> smtplib.SMTP:
-        """An open connection that took MAIL FROM. No recipient is to blame for what fails up to here."""
+    def _begin(self, data: bytes, dsn: Sequence[str]) -> smtplib.SMTP:
+        """An open connection that took MAIL FROM. No recipient is to blame for what fails up to here.
+
+        `dsn`: what MAIL FROM says of delivery status notifications, to a server that offers them.
+        """
         rested = time.monotonic() - self._used_at > IDLE_SECONDS
         if self._smtp is not None and (self._sent >= MESSAGES_PER_CONNECTION or rested):
             self._leave()
@@ -146,11 +150,11 @@ class SmtpBackend:
         try:
             smtp = self._smtp = self._smtp or self._connect()
             self._is_fresh, self._is_reused = False, not fresh
-            code, text = self._mail_from(smtp, data)
+            code, text = self._mail_from(smtp, data, dsn)
         except Exception as error:  # e.g. ValueError: a host, a password or a sender beyond ASCII
             self._drop()
             if not fresh:
-                return self._begin(data)
+                return self._begin(data, dsn)
             raise ChannelDown(f"the mail server can’t be used: {_words(error)}") from error
         if code == 250:
             return smtp
@@ -160,15 +164,16 @@ class SmtpBackend:
             raise PermanentFailure(f"the message is too large for the mail server: {answer}")
         self._drop()
         if not fresh:
-            return self._begin(data)
+            return self._begin(data, dsn)
         raise ChannelDown(f"the mail server rejected our sender address: {answer}")
 
-    def _mail_from(self, smtp: smtplib.SMTP, data: bytes) -> tuple[int, bytes]:
+    def _mail_from(self, smtp: smtplib.SMTP, data: bytes, dsn: Sequence[str]) -> tuple[int, bytes]:
         """The answer to MAIL FROM; ours where the server has said that it takes no mail as large as that (RFC 1870)."""
         limit = str(smtp.esmtp_features.get("size", ""))
         if limit.isascii() and limit.isdigit() and 0 < int(limit[:20]) < len(data):
             return 552, f"5.3.4 it has {len(data):,} bytes, and the server accepts {int(limit[:20]):,}".encode()
         options = ["BODY=8BITMIME"] if smtp.has_extn("8bitmime") and not data.isascii() else []
+        options += dsn if smtp.has_extn("dsn") else []
         return smtp.mail(_with_ascii_domain(self._sender), options)
 
     def _connect(self) -> smtplib.SMTP:

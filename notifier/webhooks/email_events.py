@@ -21,6 +21,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from notifier.consent import provider_events
 from notifier.models import ProviderEvent
+from notifier.receipts import taking
 from notifier.runtime import clock, db_faults, foreign_text
 from notifier.staff import login_throttle
 from notifier.web import minute_counts
@@ -224,9 +225,12 @@ def _has_usable_address(event: AnymailTrackingEvent) -> bool:
 @receiver(tracking)
 def _receive(event: AnymailTrackingEvent, esp_name: str, **kwargs: Any) -> None:
     """django-anymail reports each event by a signal."""
+    now = clock.now()
     try:
-        if found := event_meaning.translated(event, provider=esp_name, now=clock.now()):
-            provider_events.record_event(found, clock.now())
+        if found := event_meaning.translated(event, provider=esp_name, now=now):
+            provider_events.record_event(found, now)
+        if told := event_meaning.receipt(event, provider=esp_name, now=now):
+            taking.take([told], now=now)
     except Exception as error:
         if db_faults.may_pass(error):  # the provider delivers them all again
             raise

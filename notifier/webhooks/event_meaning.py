@@ -1,4 +1,4 @@
-"""What an event of an e-mail provider says about an address, in our words; django-anymail has read it by then."""
+"""What an event of an e-mail provider says about an address, and of a message; django-anymail has read it by then."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,8 @@ from django.utils.crypto import salted_hmac
 from notifier.consent import bounce_status
 from notifier.consent.bounce_status import Finding
 from notifier.consent.provider_events import Event, Kind
-from notifier.models import Installation
+from notifier.models import Channel, Installation, Receipt
+from notifier.receipts.taking import Told
 from notifier.runtime import foreign_text
 from notifier.wording.wall_clocks import YEARS
 
@@ -51,6 +52,50 @@ _OTHERS = {
     EventType.COMPLAINED: Kind.COMPLAINT,
     EventType.UNSUBSCRIBED: Kind.UNSUBSCRIBED,
 }
+
+#: What an event says of the message. Opened and clicked say nothing that is certain: machines do both. Of a bounce its
+#: kind says it: see `receipt`.
+_RECEIPTS = {
+    EventType.QUEUED: Receipt.State.ACCEPTED,
+    EventType.SENT: Receipt.State.ACCEPTED,
+    EventType.DEFERRED: Receipt.State.ACCEPTED,
+    EventType.REJECTED: Receipt.State.UNDELIVERED,
+    EventType.FAILED: Receipt.State.UNDELIVERED,
+    EventType.DELIVERED: Receipt.State.DELIVERED,
+    EventType.AUTORESPONDED: Receipt.State.DELIVERED,
+    EventType.COMPLAINED: Receipt.State.COMPLAINED,
+}
+#: The status of a server's answer, or else its reply code.
+_CODES = (re.compile(r"(?<![\d.])[245]\.\d{1,3}\.\d{1,3}(?![\d.])"), re.compile(r"^\W*([245]\d\d)(?!\d)"))
+
+
+def receipt(event: AnymailTrackingEvent, *, provider: str, now: datetime) -> Told | None:
+    """None where the event says nothing of what became of the message, or names none of ours."""
+    state = _RECEIPTS.get(event.event_type)
+    if event.event_type == EventType.BOUNCED:
+        # After a soft bounce some providers go on, and it may be delivered yet.
+        is_soft = _kind_of_bounce(event) == Kind.SOFT_BOUNCE
+        state = Receipt.State.UNDELIVERED if is_soft else Receipt.State.BOUNCED
+    reference = _reference(event) if state else ""
+    if state is None or not reference:
+        return None
+    return Told(
+        reference=reference,
+        channel=Channel.EMAIL,
+        state=state,
+        at=_moment(event.timestamp) or now,
+        provider=provider[:40],
+        provider_id=str(event.message_id or ""),
+        code="" if state in (Receipt.State.DELIVERED, Receipt.State.COMPLAINED) else _code(event),
+    )
+
+
+def _code(event: AnymailTrackingEvent) -> str:
+    for text in (event.mta_response, event.description):
+        for code in _CODES:
+            if found := code.search(_words(text)):
+                return found[found.lastindex or 0]
+    return str(event.reject_reason or "")
 
 
 def translated(event: AnymailTrackingEvent, *, provider: str, now: datetime) -> Event | None:

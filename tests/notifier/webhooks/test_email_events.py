@@ -14,7 +14,7 @@ from django.utils.module_loading import import_string
 
 from notifier.consent import provider_events
 from notifier.consent.provider_events import Kind
-from notifier.models import ProviderEvent, Suppression
+from notifier.models import ProviderEvent, Receipt, Suppression
 from notifier.web.security_headers import Allowance
 from notifier.webhooks import email_events
 from tests.support.factories import a_delivery
@@ -71,6 +71,28 @@ def test_a_hard_bounce_suppresses_the_address_and_is_kept(client: Browser) -> No
     assert (event.provider, event.event_id, event.delivery_id) == ("Postmark", "bounced:42", delivery.pk)
     assert event.detail == "smtp;550 5.1.1 The email account that you tried to reach does not exist: …"
     assert event.at == datetime(2026, 11, 24, 11, 0, tzinfo=UTC)
+    receipt = Receipt.objects.get()
+    assert (receipt.delivery_id, receipt.state, receipt.code) == (delivery.pk, Receipt.State.BOUNCED, "5.1.1")
+    assert (receipt.provider, receipt.at) == ("Postmark", event.at)
+
+
+@pytest.mark.usefixtures("provider")
+def test_unknown_is_settled_by_an_event(client: Browser) -> None:
+    delivery = a_delivery(state="UNKNOWN", detail="its answer was lost")
+    told = {
+        "RecordType": "Delivery",
+        "MessageID": "883953f4-6105-42a2-a16a-77a8eac79483",
+        "Recipient": "ann@example.com",
+        "DeliveredAt": "2026-11-24T11:00:00Z",
+        "Details": "250 2.0.0 OK",
+        "Metadata": {"delivery": f"{delivery.broadcast_id}.{delivery.pk}"},
+    }
+
+    assert post(client, told) == 200
+
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.provider_id) == ("SENT", "883953f4-6105-42a2-a16a-77a8eac79483")
+    assert Receipt.objects.get().is_proof
 
 
 @pytest.mark.usefixtures("provider")

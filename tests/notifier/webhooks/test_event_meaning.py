@@ -117,3 +117,40 @@ def test_our_number_is_read_from_the_metadata_or_from_the_message_id(fields: dic
 
     assert told is not None
     assert told.reference == reference
+
+
+# --- Of the message ---------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("event_type", "fields", "state", "code"),
+    [
+        ("queued", {}, "ACCEPTED", ""),
+        ("sent", {}, "ACCEPTED", ""),
+        ("deferred", {"mta_response": "451 4.7.1 greylisted"}, "ACCEPTED", "4.7.1"),
+        ("delivered", {"mta_response": "250 2.0.0 ok"}, "DELIVERED", ""),
+        ("autoresponded", {}, "DELIVERED", ""),
+        ("bounced", {"reject_reason": "bounced", "mta_response": "550 5.1.1 nobody"}, "BOUNCED", "5.1.1"),
+        ("bounced", {"mta_response": "smtp;550-5.1.1 <ann@192.2.1.5> nobody"}, "BOUNCED", "5.1.1"),
+        ("bounced", {"reject_reason": "blocked"}, "BOUNCED", "blocked"),
+        ("bounced", {"reject_reason": "bounced", "mta_response": "552 5.2.2 full"}, "UNDELIVERED", "5.2.2"),
+        ("bounced", {"reject_reason": "bounced", "mta_response": "452 full"}, "UNDELIVERED", "452"),
+        ("rejected", {"reject_reason": "invalid"}, "UNDELIVERED", "invalid"),
+        ("failed", {}, "UNDELIVERED", ""),
+        ("complained", {"reject_reason": "spam"}, "COMPLAINED", ""),
+    ],
+)
+def test_each_event_as_a_receipt(event_type: str, fields: dict[str, Any], state: str, code: str) -> None:
+    told = event_meaning.receipt(
+        event(event_type, metadata={"delivery": "7.12"}, message_id="883953f4", **fields), provider="Any", now=NOW
+    )
+
+    assert told is not None
+    assert (told.reference, told.channel, told.state, told.code) == ("7.12", "email", state, code)
+    assert (told.provider, told.provider_id, told.at) == ("Any", "883953f4", NOW)
+
+
+@pytest.mark.parametrize("event_type", ["opened", "clicked", "unsubscribed", "subscribed", "unknown", "inbound"])
+def test_what_says_nothing_of_the_message_is_no_receipt(event_type: str) -> None:
+    told = event(event_type, metadata={"delivery": "7.12"})
+
+    assert event_meaning.receipt(told, provider="Any", now=NOW) is None
+    assert event_meaning.receipt(event("delivered"), provider="Any", now=NOW) is None

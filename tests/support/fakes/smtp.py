@@ -38,6 +38,8 @@ class SmtpSession(Connection):
     def __init__(self, sink: Sink) -> None:
         super().__init__(sink)
         self.recipients: list[str] = []
+        #: The parameters of MAIL and RCPT.
+        self.asked: list[str] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -66,7 +68,7 @@ class SmtpSession(Connection):
         handler(line)
 
     def _on_ehlo(self, line: str) -> None:
-        self._answer("ehlo", "250-fake\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250 AUTH PLAIN LOGIN")
+        self._answer("ehlo", "250-fake\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250-DSN\r\n250 AUTH PLAIN LOGIN")
 
     def _on_helo(self, line: str) -> None:
         self._answer("ehlo", "250 fake")
@@ -108,17 +110,23 @@ class SmtpSession(Connection):
         path = PATH.search(line)
         if self.sender is not None or path is None:
             return self._say("503 5.5.1 bad sequence" if path else "501 5.5.4 whose?")
-        self._answer("mail", "250 2.1.0 ok", then=lambda: self._begin(path[1]))
+        self._answer("mail", "250 2.1.0 ok", then=lambda: self._begin(path[1], line[path.end() :].split()))
 
-    def _begin(self, sender: str) -> None:
-        self.sender = sender
+    def _begin(self, sender: str, asked: list[str]) -> None:
+        self.sender, self.asked = sender, asked
 
     def _on_rcpt(self, line: str) -> None:
         path = PATH.search(line)
         if self.sender is None or path is None:
             return self._say("503 5.5.1 bad sequence" if path else "501 5.5.4 whose?")
         address = path[1]
-        self._answer("rcpt", "250 2.1.5 ok", recipients=[address], then=lambda: self.recipients.append(address))
+        self._answer(
+            "rcpt", "250 2.1.5 ok", recipients=[address], then=lambda: self._add(address, line[path.end() :].split())
+        )
+
+    def _add(self, address: str, asked: list[str]) -> None:
+        self.recipients.append(address)
+        self.asked += asked
 
     def _on_data(self, line: str) -> None:
         if not self.recipients:
@@ -175,6 +183,8 @@ class SmtpSession(Connection):
             "delivery": int(ours[2]) if ours else None,
             "subject": _decoded(_first(SUBJECT, headers)),
             "received_at": time.time(),
+            # Of delivery status notifications, by RFC 3461.
+            "dsn": [one for one in self.asked if not one.startswith(("BODY=", "SIZE="))],
         }
         kept = text[: self.sink.text_bytes]
         return entry | {"raw": kept.decode("utf-8", "replace")} if self.sink.text_bytes else entry
