@@ -2,11 +2,12 @@
 
 from collections.abc import Collection, Iterator, Mapping
 
-from django.db.models import OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from notifier.models import Broadcast, Channel, Delivery
+from notifier.models import Broadcast, Channel, Delivery, Receipt
 
-#: It arrived, or may have. Deliveries still under way may yet arrive: see `reached`.
+#: It arrived, or may have: unless its receipt says that it did not. Deliveries still under way may yet arrive: see
+#: `reached`.
 ARRIVED = (Delivery.State.SENT, Delivery.State.UNKNOWN)
 
 
@@ -31,6 +32,10 @@ def _from(pk: int, step: Mapping[int, int]) -> Iterator[int]:
 
 
 def reached(*, broadcast_ids: Collection[int], channel: Channel, client: OuterRef) -> QuerySet[Delivery]:
-    """The deliveries of these broadcasts that got to the client on this channel, may have, or may yet."""
-    got = Q(state__in=ARRIVED) | Q(due_at__isnull=False)
+    """The deliveries of these broadcasts that got to the client on this channel, may have, or may yet.
+
+    What the provider took and could not deliver did not get there.
+    """
+    undelivered = Exists(Receipt.objects.filter(delivery=OuterRef("pk"), state__in=Receipt.MISSED))
+    got = (Q(state__in=ARRIVED) & ~undelivered) | Q(due_at__isnull=False)
     return Delivery.objects.filter(got, broadcast__in=broadcast_ids, client=client, channel=channel)

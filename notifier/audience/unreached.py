@@ -8,7 +8,7 @@ from django.db import connection
 from django.db.models import Count, Exists, OuterRef, Q
 
 from notifier.audience import chains, reachable, topic_counts
-from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Suppression
+from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Receipt, Suppression
 from notifier.policies import landlines, sms_countries
 from notifier.saved_audiences import compiling
 from notifier.saved_audiences.compiling import Members
@@ -19,6 +19,8 @@ State = Delivery.State
 _OUTCOMES = {
     "unknown": Q(state=State.UNKNOWN),
     "under_way": Q(due_at__isnull=False),
+    # In its place: those that were sent, and whose receipt says that they were not delivered.
+    "undelivered": Q(),
     "failed": Q(state=State.FAILED),
     "cancelled": Q(state=State.CANCELLED),
     "skipped": Q(state=State.SKIPPED),
@@ -39,10 +41,12 @@ class Missing:
     unknown: int
     #: Left out, because it may still arrive.
     under_way: int
+    #: Sent, and not delivered for good, as their receipts say.
+    undelivered: int = 0
 
     @property
     def recipients(self) -> int:
-        return self.failed + self.skipped + self.cancelled + self.new
+        return self.undelivered + self.failed + self.skipped + self.cancelled + self.new
 
 
 def missing(*, broadcast: Broadcast, now: datetime) -> list[Missing]:
@@ -71,8 +75,10 @@ def _missing(topic_id: int, chain: list[int], channel: Channel, within: Members 
     rows = Delivery.objects.filter(broadcast__in=chain, channel=channel)
     # Those who got it are many, and are not counted. The others have an index of their own.
     counts = {"new": _new(topic_id, chain, channel, within)}
-    before = Q(state=State.SENT)
-    for name, outcome in _OUTCOMES.items():
+    missed = Receipt.objects.filter(broadcast__in=chain, channel=channel, state__in=Receipt.MISSED)
+    undelivered = Q(state=State.SENT, pk__in=missed.values("delivery"))
+    before = Q(state=State.SENT) & ~undelivered
+    for name, outcome in {**_OUTCOMES, "undelivered": undelivered}.items():
         counted = rows.filter(outcome, Exists(wants.filter(client=OuterRef("client_id"))))
         if len(chain) > 1:
             counted = counted.filter(~Exists(rows.filter(before, client=OuterRef("client_id"))))

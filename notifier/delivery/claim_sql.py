@@ -24,6 +24,7 @@ from notifier.models import (
     Installation,
     Preference,
     Reason,
+    Receipt,
     Suppression,
     Topic,
 )
@@ -33,6 +34,7 @@ from notifier.policies.client_values import Sources
 DELIVERY, CLIENT, BROADCAST, TOPIC, PREFERENCE, SUPPRESSION, BREAKER = (
     model._meta.db_table for model in (Delivery, Client, Broadcast, Topic, Preference, Suppression, Breaker)
 )
+RECEIPT = Receipt._meta.db_table
 _INSTALLATION = Installation._meta.db_table
 _LEASE_TOKEN = Delivery._meta.get_field("lease_token")
 
@@ -176,7 +178,10 @@ _LANDLINE = "COALESCE(d.address LIKE '%%' || c.landline_ending, false)"
 _REACHED = f"""
     EXISTS (SELECT 1 FROM {DELIVERY} e
             WHERE e.broadcast_id IN ({{chain}}) AND e.client_id = d.client_id AND e.channel = d.channel
-                  AND (e.state IN ({", ".join(f"'{state}'" for state in chains.ARRIVED)}) OR e.due_at IS NOT NULL))
+                  AND (e.due_at IS NOT NULL OR (
+                      e.state IN ({", ".join(f"'{state}'" for state in chains.ARRIVED)})
+                      AND NOT EXISTS (SELECT 1 FROM {RECEIPT} r WHERE r.delivery_id = e.id AND r.state IN (
+                          {", ".join(f"'{state}'" for state in Receipt.MISSED)})))))
 """  # noqa: S608
 
 

@@ -19,7 +19,7 @@ from notifier.clients.imports import retention
 from notifier.delivery import daily_stats, fanout, sweeps, tallies, tickets
 from notifier.delivery.staff_mail_thread import StaffMailThread
 from notifier.models import Broadcast, Channel, Process
-from notifier.receipts import proofs
+from notifier.receipts import counting, proofs
 from notifier.runtime import clock, db_faults
 from notifier.runtime.backoff import Backoff
 from notifier.runtime.heartbeats import Heartbeat
@@ -49,6 +49,7 @@ TALLY = "its messages can’t be counted"
 FINISH = "it can’t be finished"
 COUNT = "its daily numbers can’t be counted"
 #: …and for all of them.
+RECEIPTS = "receipts can’t be counted"
 EARLY = "receipts that came early can’t be compared with their messages"
 LOST, OVERTAKEN = "lost tickets can’t be looked for", "stuck tickets can’t be looked for"
 #: How often uploads whose time is over are emptied.
@@ -195,6 +196,10 @@ class Dispatcher:
                     tallies.tally(broadcast_id=pk, now=now)
                 took = time.monotonic() - began
                 self._tally_due[pk] = began + max(TALLY_SECONDS, took / TALLY_SHARE)
+
+        if not self._stop.is_set() and not self._faults.waits(RECEIPTS):
+            with self._faults.contained(RECEIPTS):
+                counting.count_due(now=now)
 
     def _purge(self, now: datetime) -> None:
         if time.monotonic() - self._purged_at >= PURGE_SECONDS and not self._stop.is_set():

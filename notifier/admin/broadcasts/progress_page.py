@@ -21,6 +21,7 @@ from notifier.overview import process_health
 from notifier.policies import throttles
 from notifier.progress import feeds, sheets, skip_reasons
 from notifier.progress.feeds import FeedLine
+from notifier.receipts import standing
 from notifier.runtime import clock, versions
 from notifier.saved_audiences.document import BrokenAudience
 from notifier.staff import groups
@@ -239,6 +240,20 @@ def _numbers(request: HttpRequest, sheet: sheets.Sheet) -> dict[str, Any]:
             if (number := sheet.count(state))
         ],
         "states": states,
+        "receipts": [
+            (
+                channel,
+                [
+                    (
+                        found,
+                        channel.count(found),
+                        list_of(broadcast, channel__exact=channel.channel, receipt=found) if has_links else "",
+                    )
+                    for found in standing.Standing
+                ],
+            )
+            for channel in standing.of_broadcast(broadcast)
+        ],
         "balance": [(state, number) for state, number in states if number],
         "to_send_in_words": totals.in_words({one.channel: one.bar.to_send for one in sheet.channels}),
         "sent": sheet.count(Delivery.State.SENT),

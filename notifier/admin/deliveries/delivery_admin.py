@@ -25,10 +25,12 @@ from notifier.consent import suppression_history
 from notifier.delivery import obstacles
 from notifier.explanations import explanation
 from notifier.languages import offered
-from notifier.models import Channel, Delivery, ProviderEvent, ResolvedDelivery
+from notifier.models import Channel, Delivery, ProviderEvent, Receipt, ResolvedDelivery
+from notifier.receipts import standing
+from notifier.receipts.standing import Standing
 from notifier.runtime import clock
 from notifier.staff import groups
-from notifier.wording import numbers
+from notifier.wording import numbers, wall_clocks
 from notifier.wording.badges import state_badge
 from notifier.wording.model_names import NOTHING
 
@@ -77,7 +79,7 @@ OWNERS = {"broadcast": results.OWNER, "client": "client__id__exact", "decision":
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
     list_display = ("recipient", "channel", "shown_address", "state_shown", "reason_shown", "settled", "message")
-    list_filter = ("state", "channel", results.ReasonFilter, ResolutionFilter)
+    list_filter = ("state", "channel", results.ReasonFilter, results.ReceiptFilter, ResolutionFilter)
     linked_by = (results.OWNER, OWNERS["client"])
     list_select_related = ("client", "broadcast")
     search_fields = ("client__name",)
@@ -86,7 +88,20 @@ class DeliveryAdmin(ReadOnlyAdmin):
     actions = ("mark_as_sent", "send_again")
     fieldsets = (
         (None, {"fields": ("client", "message", "channel", "shown_address", "language_shown")}),
-        ("Status", {"fields": ("state_shown", "reason_shown", "settled_at", "attempts", "due_at", "provider_id")}),
+        (
+            "Status",
+            {
+                "fields": (
+                    "state_shown",
+                    "reason_shown",
+                    "receipt_shown",
+                    "settled_at",
+                    "attempts",
+                    "due_at",
+                    "provider_id",
+                )
+            },
+        ),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
@@ -176,6 +191,20 @@ class DeliveryAdmin(ReadOnlyAdmin):
     @admin.display(description="reason")
     def reason_shown(self, delivery: Delivery) -> str:
         return delivery.reason or NOTHING
+
+    @admin.display(description="receipt")
+    def receipt_shown(self, delivery: Delivery) -> str:
+        """What the provider says of it, on the delivery's own page: a query."""
+        receipt = Receipt.objects.filter(pk=delivery.pk).first()
+        if receipt is None:
+            is_waited_for = delivery.state == Delivery.State.SENT and standing.are_expected(Channel(delivery.channel))
+            return str(Standing.WAITING.label) if is_waited_for else NOTHING
+        said = f"{receipt.get_state_display()}. {receipt.provider} said so at {wall_clocks.shown(receipt.at)}"
+        if receipt.code:
+            said += f" (code {receipt.code})"
+        if receipt.delivered_at and receipt.state != Receipt.State.DELIVERED:
+            said += f". It had said {wall_clocks.shown(receipt.delivered_at)} that it was delivered"
+        return f"{said}. This settled the message." if receipt.is_proof else said
 
     @admin.display(description="processed")
     def settled(self, delivery: Any) -> datetime | None:

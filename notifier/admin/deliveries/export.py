@@ -11,7 +11,7 @@ from django.http import HttpResponseBase
 
 from notifier.admin.lists import downloads
 from notifier.explanations import records
-from notifier.models import Broadcast, Delivery, Reason
+from notifier.models import Broadcast, Delivery, Reason, Receipt
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +23,7 @@ HEADER = (
     *("Client number", "Name", "Channel", "Address", "Status", "Reason", "Attempts", "Processed", "Provider ID"),
     # The consent that a sent message relied on.
     *("Agreed", "Agreed how"),
+    *("Receipt", "Receipt of", "Receipt code"),
 )
 _COLUMNS = (
     "client_id",
@@ -35,11 +36,13 @@ _COLUMNS = (
     "settled_at",
     "provider_id",
 )
+#: What the provider said later; None where it said nothing.
+_RECEIPT = ("receipt__state", "receipt__at", "receipt__code")
 
 
 def rows(deliveries: QuerySet[Delivery]) -> Iterator[tuple[object, ...]]:
     """The rows of the export of one broadcast, by client; read a few thousand at a time, as each is at that moment."""
-    ordered = deliveries.order_by("client_id", "channel").values_list(*_COLUMNS)
+    ordered = deliveries.order_by("client_id", "channel").values_list(*_COLUMNS, *_RECEIPT)
     topic = next(iter(deliveries.order_by().values_list("broadcast__topic_id", flat=True)[:1]), None)
     last = 0
     while chunk := list(ordered.filter(client_id__gt=last)[:CHUNK]):
@@ -52,13 +55,15 @@ def rows(deliveries: QuerySet[Delivery]) -> Iterator[tuple[object, ...]]:
 
 
 def _exported(row: tuple[Any, ...], agreements: records.Agreements | None) -> tuple[object, ...]:
-    client, name, channel, address, state, detail, *rest = row
+    client, name, channel, address, state, detail, *rest = row[: len(_COLUMNS)]
+    receipt, receipt_at, code = row[len(_COLUMNS) :]
+    told = (Receipt.State(receipt).label if receipt else "", receipt_at, code or "")
     settled = row[_COLUMNS.index("settled_at")]
     change = None
     if agreements and settled and state == Delivery.State.SENT:
         change = agreements.before(client_id=client, channel=channel, moment=settled)
     agreed = (change.at, change.origin) if change else (None, "")
-    return (client, name, channel, address, Delivery.State(state).label, Reason.in_words(detail), *rest, *agreed)
+    return (client, name, channel, address, Delivery.State(state).label, Reason.in_words(detail), *rest, *agreed, *told)
 
 
 def is_too_long(kind: str, deliveries: QuerySet[Delivery]) -> bool:

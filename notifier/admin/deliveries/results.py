@@ -13,6 +13,8 @@ from notifier.admin.deliveries import export
 from notifier.admin.lists import downloads
 from notifier.models import Broadcast, Delivery, Reason
 from notifier.progress import sheets, skip_reasons
+from notifier.receipts import standing
+from notifier.receipts.standing import Standing
 from notifier.staff import groups
 from notifier.wording import numbers
 
@@ -94,3 +96,23 @@ class ReasonFilter(admin.SimpleListFilter):
         chosen = self.value()
         # Without the states no index would answer.
         return queryset if chosen is None else queryset.filter(detail=chosen, state__in=Delivery.UNSENT)
+
+
+class ReceiptFilter(admin.SimpleListFilter):
+    """What became of it once it was sent; offered where the list is of one broadcast."""
+
+    title = "receipt"
+    parameter_name = "receipt"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        broadcast = owner(request)
+        found = standing.of_broadcast(broadcast) if broadcast else []
+        counts = {one: sum(channel.count(one) for channel in found) for one in Standing}
+        return [(one.value, f"{one.label} ({number:,})") for one, number in counts.items() if found or self.value()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> QuerySet[Delivery]:
+        chosen, broadcast_id = self.value(), numbers.read_id(request.GET.get(OWNER, ""))
+        if chosen is None:
+            return queryset
+        # Among those of all broadcasts no index would answer.
+        return standing.narrowed(queryset, chosen, broadcast_id=broadcast_id) if broadcast_id else queryset.none()

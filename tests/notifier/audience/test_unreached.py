@@ -6,8 +6,8 @@ import pytest
 from django.db import connection
 from pytest_django import DjangoAssertNumQueries
 
-from notifier.audience import unreached
-from notifier.models import Broadcast, Channel, Delivery
+from notifier.audience import chains, unreached
+from notifier.models import Broadcast, Channel, Delivery, Receipt
 from tests.support.factories import a_chain, a_client, a_delivery, an_ended_broadcast
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
@@ -33,6 +33,35 @@ def test_everybody_who_wants_it_now_is_counted_once_by_how_they_stand(now: datet
     assert mail.recipients == 5
 
 
+def a_receipt(row: Delivery, state: Receipt.State, now: datetime) -> None:
+    Receipt.objects.create(
+        delivery=row, broadcast=row.broadcast, channel=row.channel, state=state, at=now, provider="twilio"
+    )
+
+
+def test_what_was_sent_and_not_delivered_is_missed(now: datetime) -> None:
+    first, second = a_chain(now, 2)
+    clients = {state: a_client(listings="email") for state in Receipt.State}
+    for state, client in clients.items():
+        a_receipt(a_delivery(broadcast=second, client=client, state=State.SENT), state, now)
+    # It got there by the broadcast before.
+    twice = clients[Receipt.State.BOUNCED]
+    a_delivery(broadcast=first, client=twice, state=State.SENT)
+
+    mail, _ = unreached.missing(broadcast=second, now=now)
+    reached = {
+        state
+        for state, client in clients.items()
+        if chains.reached(broadcast_ids=[first.pk, second.pk], channel=EMAIL, client=client.pk).exists()  # type: ignore[arg-type]
+    }
+
+    assert mail == unreached.Missing(
+        channel=EMAIL, failed=0, skipped=0, cancelled=0, new=0, unknown=0, under_way=0, undelivered=1
+    )
+    assert mail.recipients == 1
+    assert reached == {*Receipt.State} - {Receipt.State.UNDELIVERED}
+
+
 def test_counting_takes_as_many_queries_for_many_as_for_few(
     now: datetime, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
@@ -41,7 +70,7 @@ def test_counting_takes_as_many_queries_for_many_as_for_few(
         for _ in range(number):
             a_delivery(broadcast=original, state=State.FAILED)
         fresh = Broadcast.objects.select_related("topic").get(pk=original.pk)
-        # The chain, and six for each channel; PostgreSQL is told how to count the new ones, told to forget it,
+        # The chain, and seven for each channel; PostgreSQL is told how to count the new ones, told to forget it,
         # and asked for landlines by themselves.
-        with django_assert_num_queries(24 if connection.vendor == "postgresql" else 13):
+        with django_assert_num_queries(26 if connection.vendor == "postgresql" else 15):
             unreached.missing(broadcast=fresh, now=now)

@@ -17,7 +17,7 @@ from notifier.broadcasts.followups import FollowedAlready, NotEnded
 from notifier.delivery import claims, fanout, recovery, settlements
 from notifier.delivery.obstacles import Obstacle
 from notifier.delivery.settlements import Outcome, Verdict
-from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression
+from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Receipt, Suppression
 from notifier.staff import groups
 from tests.support.database.connections import OtherConnection, at_once
 from tests.support.factories import (
@@ -310,6 +310,28 @@ def test_what_is_found_to_have_arrived_after_the_fan_out_is_skipped_at_the_claim
 
     assert claim.messages == []
     assert state_of(follower.deliveries.get()) == (State.SKIPPED, Reason.REACHED)
+
+
+def test_a_follow_up_goes_to_whom_it_was_sent_and_not_delivered(now: datetime) -> None:
+    original = an_ended_broadcast(now)
+    clients = [a_client(listings="email") for _ in range(3)]
+    rows = [a_delivery(broadcast=original, client=client, state=State.SENT) for client in clients]
+    for row, state in zip(rows, ("UNDELIVERED", "UNDELIVERED", "DELIVERED"), strict=True):
+        told = {"state": state, "at": now, "provider": "twilio"}
+        Receipt.objects.create(delivery=row, broadcast=original, channel="email", **told)
+
+    follower = follow(original, now)
+    Broadcast.objects.filter(pk=follower.pk).update(
+        state="RUNNING", scheduled_for=None, started_at=now, audience_upto=clients[-1].pk
+    )
+    assert expanded(follower, now) == {(client.pk, "email") for client in clients[:2]}
+
+    # It was delivered after all, before the follow-up's message is claimed.
+    Receipt.objects.filter(delivery=rows[0]).update(state="DELIVERED")
+    first, second = follower.deliveries.order_by("client_id")
+    assert not claimed(first, now).messages
+    assert state_of(first) == (State.SKIPPED, Reason.REACHED)
+    assert [message.delivery_id for message in claimed(second, now).messages] == [second.pk]
 
 
 def test_the_claim_of_a_follow_up_takes_whoever_is_still_missing(now: datetime) -> None:

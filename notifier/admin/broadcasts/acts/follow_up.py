@@ -118,6 +118,7 @@ def _missing(request: HttpRequest, broadcast: Broadcast, form: FollowForm | None
         "has_caps": held_back.caps_are_set(),
         "summary": summary,
         "number": summary.critical_total if form.is_for_critical else summary.total,
+        "undelivered": sum(missing.undelivered for missing in counted),
         "unknown": sum(missing.unknown for missing in counted),
         "under_way": sum(missing.under_way for missing in counted),
         "unknown_url": results.list_of(broadcast, state__exact=Delivery.State.UNKNOWN),

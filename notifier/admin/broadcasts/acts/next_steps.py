@@ -76,13 +76,15 @@ def retry(url: str, seen: Forecast) -> NextStep | None:
 def follow_up(request: HttpRequest, sheet: sheets.Sheet) -> NextStep | None:
     """The way to those who did not get it, with how many they are now; None where nobody is left for this reader."""
     try:
-        going = totals.of_follow_up(sheet.broadcast, unreached.missing(broadcast=sheet.broadcast, now=clock.now()))
+        counted = unreached.missing(broadcast=sheet.broadcast, now=clock.now())
+        going = totals.of_follow_up(sheet.broadcast, counted)
     except BrokenAudience:
         # What its conditions name was deleted since: nobody can say who is left.
         return None
     url = reverse("admin:notifier_broadcast_follow", args=[sheet.broadcast.pk])
     has_started = sheet.broadcast.started_at is not None
-    who = " to those who missed it" if sheet.missed else " to those who have agreed since" if has_started else ""
+    is_missed = sheet.missed or any(missing.undelivered for missing in counted)
+    who = " to those who missed it" if is_missed else " to those who have agreed since" if has_started else ""
     if not going.total:
         if not going.critical_total or not request.user.has_perm(groups.SEND_CRITICAL):
             return None
@@ -91,6 +93,6 @@ def follow_up(request: HttpRequest, sheet: sheets.Sheet) -> NextStep | None:
     words = "Nobody missed it. This sends the same text to clients who have agreed since."
     if not has_started:
         words = "Nothing was sent before it was cancelled. This sends the same text as a new broadcast."
-    if sheet.missed:
+    if is_missed:
         words = "Sends the same text to everyone who missed it and can get it now. The next page asks first."
     return NextStep("follow", f"Send {going.in_words}{who}…", words, url)

@@ -15,7 +15,7 @@ from django.utils.html import escape, strip_tags
 
 from notifier.admin.deliveries.results import list_of
 from notifier.delivery import tallies
-from notifier.models import Broadcast, Delivery, Process, Reason
+from notifier.models import Broadcast, Delivery, Process, Reason, ReceiptCounts
 from notifier.progress import feeds
 from tests.notifier.admin.broadcasts.test_broadcast_admin import (
     TALLY,
@@ -58,6 +58,24 @@ def test_the_page_tells_the_numbers_from_the_tally_and_each_means_one_thing(admi
     assert " = " not in text
     assert "add up" not in text
     assert "Time About 40 seconds left" in text
+
+
+def test_receipts_are_told_by_channel_with_the_lists_behind_them(admin: Browser) -> None:
+    broadcast = a_told_broadcast(state=State.FINISHED, finished_at=timezone.now())
+    page = page_of(broadcast)
+    assert "that were sent," not in words_of(admin.get(page))
+    counts = {"email": {"ACCEPTED": 5, "DELIVERED": 1000, "COMPLAINED": 2, "BOUNCED": 7}}
+    ReceiptCounts.objects.create(broadcast=broadcast, told_at=timezone.now(), counts=counts, proofs={"email": 3})
+    sent = broadcast.tally["counts"]["email"]["SENT"]
+
+    shown = admin.get(page)
+
+    text = words_of(shown)
+    told = f"1,002 delivered, {sent - 1009:,} waiting for a receipt, 7 not delivered."
+    assert f"Of the e-mails that were sent, {told}" in text
+    assert "2 reported it as spam." in text
+    assert "3 were settled by a receipt" in text
+    assert f"broadcast__id__exact={broadcast.pk}&amp;channel__exact=email&amp;receipt=missed" in text_of(shown)
 
 
 def test_sent_remaining_and_problems_are_the_first_figures(admin: Browser) -> None:

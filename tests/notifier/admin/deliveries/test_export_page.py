@@ -20,7 +20,7 @@ from notifier.admin.deliveries import export
 from notifier.clients import export as clients_export
 from notifier.consent import consents
 from notifier.consent.consents import Origin
-from notifier.models import Broadcast, Channel, ConsentChange
+from notifier.models import Broadcast, Channel, ConsentChange, Receipt
 from tests.notifier.admin.broadcasts.test_broadcast_admin import text_of
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.deliveries.test_results import an_ended, list_of
@@ -51,8 +51,10 @@ def test_the_export_has_a_row_for_each_delivery_that_the_list_finds(admin: Brows
         consents.change(client=client, topic=broadcast.topic, wants={Channel.SMS: wish}, origin=origin, now=at)
     agreed = (settled_at - timedelta(seconds=9)).isoformat(sep=" ")
     mail = a_delivery(broadcast=broadcast, client=client, state="FAILED", detail=FULL, settled_at=settled_at)
-    a_delivery(broadcast=broadcast, client=client, channel="sms", state="SENT", provider_id="SM1")
+    sms = a_delivery(broadcast=broadcast, client=client, channel="sms", state="SENT", provider_id="SM1")
     a_delivery(broadcast=an_ended())
+    told = {"state": "UNDELIVERED", "at": settled_at, "code": "30005", "provider": "twilio"}
+    Receipt.objects.create(delivery=sms, broadcast=broadcast, channel="sms", **told)
 
     everything = admin.get(export_of("csv", broadcast))
     failed = csv_of(admin.get(export_of("csv", broadcast, state__exact="FAILED")))
@@ -63,9 +65,9 @@ def test_the_export_has_a_row_for_each_delivery_that_the_list_finds(admin: Brows
     assert header == list(export.HEADER)
     moment = settled_at.isoformat(sep=" ")
     name = '\'=HYPERLINK("x")'
-    assert rows[0] == [str(client.pk), name, "email", mail.address, "Failed", FULL, "0", moment, "", "", ""]
+    assert rows[0] == [str(client.pk), name, "email", mail.address, "Failed", FULL, "0", moment, *[""] * 6]
     assert [row[2:5] + row[8:] for row in rows[1:]] == [
-        ["sms", "+12025550123", "Sent", "SM1", agreed, "Staff: by phone"]
+        ["sms", "+12025550123", "Sent", "SM1", agreed, "Staff: by phone", "Undelivered", moment, "30005"]
     ]
     assert failed == [header, rows[0]]
 

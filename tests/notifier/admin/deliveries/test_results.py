@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from notifier.admin.deliveries import results
 from notifier.clients import record_file
-from notifier.models import Broadcast, Delivery, Reason, Resolution, ResolvedDelivery
+from notifier.models import Broadcast, Delivery, Reason, Receipt, ReceiptCounts, Resolution, ResolvedDelivery
 from notifier.progress import skip_reasons
 from tests.notifier.admin.broadcasts.test_broadcast_admin import a_told_broadcast, page_of, text_of
 from tests.notifier.admin.conftest import LogIn
@@ -238,3 +238,40 @@ def test_the_first_reasons_of_each_state_are_told_without_counting(db: None) -> 
 
     assert set(found) == {("FAILED", "a"), ("FAILED", "b"), ("UNKNOWN", "a")}
     assert "COUNT(" not in captured[0]["sql"]
+
+
+# --- Receipts ---------------------------------------------------------------------------------------------------------
+def a_receipt(row: Delivery, state: str, **fields: Any) -> Receipt:
+    values = {"broadcast": row.broadcast, "channel": row.channel, "at": timezone.now(), "provider": "twilio"}
+    return Receipt.objects.create(delivery=row, state=state, **values | fields)
+
+
+def test_the_list_is_filtered_by_receipts(admin: Browser) -> None:
+    broadcast = an_ended()
+    rows = [a_delivery(broadcast=broadcast, channel="sms", state="SENT") for _ in range(3)]
+    a_receipt(rows[0], "DELIVERED")
+    a_receipt(rows[1], "UNDELIVERED")
+    ReceiptCounts.objects.create(
+        broadcast=broadcast, told_at=timezone.now(), counts={"sms": {"DELIVERED": 1, "UNDELIVERED": 1}}
+    )
+
+    assert found(admin, list_of(broadcast, receipt="arrived")) == [rows[0]]
+    assert found(admin, list_of(broadcast, receipt="missed")) == [rows[1]]
+    assert found(admin, list_of(broadcast, receipt="waiting")) == [rows[2]]
+    assert "Not delivered (1)" in text_of(admin.get(list_of(broadcast)))
+    # Without a broadcast no index would find them.
+    everything = reverse("admin:notifier_delivery_changelist", query={"receipt": "missed"})
+    assert found(admin, everything) == []
+
+
+def test_a_messages_page_says_what_the_provider_said(admin: Browser) -> None:
+    row = a_delivery(state="SENT")
+    page = reverse("admin:notifier_delivery_change", args=[row.pk])
+    assert "Waiting for a receipt" not in text_of(admin.get(page))
+
+    a_receipt(row, "BOUNCED", code="5.1.1", delivered_at=timezone.now(), is_proof=True)
+
+    text = text_of(admin.get(page))
+    assert "Bounced" in text
+    assert "(code 5.1.1)" in text
+    assert "that it was delivered. This settled the message." in text
