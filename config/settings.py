@@ -292,6 +292,9 @@ INBOUND_SMS = {"twilio": "notifier.webhooks.twilio.Twilio"}
 # Whether providers are asked to report what became of each SMS. They call PUBLIC_URL, and refuse an SMS with an address
 # that they can't reach.
 SMS_RECEIPTS = env.flag("SMS_RECEIPTS", default=PUBLIC_URL.startswith("https://"))
+# Receipts are overdue if, so long after a broadcast ended, more than this share of its messages still wait for one.
+RECEIPT_MINUTES = env.whole("RECEIPT_MINUTES", 60, most=7 * 24 * 60)
+RECEIPT_PERCENT = env.whole("RECEIPT_PERCENT", 20, most=100)
 PHONENUMBER_DEFAULT_REGION = PHONE_DEFAULT_REGION = (
     env.checked(
         "PHONE_DEFAULT_REGION",

@@ -7,6 +7,7 @@ from django.db import connection, transaction
 
 from notifier.models import Broadcast, Delivery
 from notifier.policies import quiet_hours_sql, throughput
+from notifier.receipts import standing
 from notifier.runtime import failpoints
 
 State = Delivery.State
@@ -38,7 +39,7 @@ def tally(*, broadcast_id: int, now: datetime) -> None:
     if before["finished_at"]:
         _recount(broadcast_id, now)
         return
-    counted = _count(broadcast_id, now)
+    counted = _count(broadcast_id, now) | standing.expected()
     counted["rate"] = _rate(before["tally"], before["tallied_at"], counted, now)
     counted |= _throughput(before["tally"], before["tallied_at"] or before["started_at"], counted, now)
     same = Broadcast.objects.filter(pk=broadcast_id, tallied_at=before["tallied_at"])
@@ -56,6 +57,7 @@ def _recount(broadcast_id: int, now: datetime) -> None:
         if broadcast := ended.select_for_update(skip_locked=True).first():
             counted = _count(broadcast_id, now) | {"rate": 0.0}
             counted |= _throughput(broadcast.tally, None, counted, now)
+            counted |= {key: broadcast.tally[key] for key in (standing.EXPECTED,) if key in broadcast.tally}
             ended.update(tally=counted, tallied_at=now, days_counted_at=None)
     failpoints.reached("tally.committed")
 
@@ -75,7 +77,7 @@ def finish(*, broadcast_id: int, now: datetime) -> bool:
         failpoints.reached("finish.locked")
         if broadcast.state == Broadcast.State.RUNNING:
             broadcast.state = Broadcast.State.FINISHED
-        counted = _count(broadcast_id, now) | {"rate": 0.0}
+        counted = _count(broadcast_id, now) | standing.expected() | {"rate": 0.0}
         counted |= _throughput(broadcast.tally, broadcast.tallied_at or broadcast.started_at, counted, now)
         broadcast.finished_at = broadcast.tallied_at = now
         broadcast.tally = counted

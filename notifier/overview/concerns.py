@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
+from django.conf import settings
 from django.db.models import Exists, F, OuterRef, Q, Sum
 from django.urls import reverse
 
@@ -22,6 +23,7 @@ from notifier.notifications import statuses
 from notifier.overview import process_health
 from notifier.overview.process_health import Health
 from notifier.progress import sheets
+from notifier.receipts import standing
 from notifier.staff import groups
 from notifier.wording import numbers
 from notifier.wording.wall_clocks import shown_time
@@ -96,6 +98,7 @@ def find(*, health: list[Health], may: May, now: datetime, user_id: int | None =
         found += _faulty(now)
         found += _paused(may)
         found += _failed(may, now)
+        found += _without_receipts(now)
     if may(groups.SEND_BROADCAST) and may(groups.VIEW_NOTIFICATION):
         found += _ready_to_send(told={concern.url for concern in found})
     if may(groups.VIEW_DELIVERY):
@@ -393,6 +396,26 @@ def _faulty(now: datetime) -> list[Concern]:
             url=_progress_url(broadcast),
         )
         for broadcast in faulty[:MAX_NAMED]
+    ]
+
+
+def _without_receipts(now: datetime) -> list[Concern]:
+    """Those that ended lately, and of whose messages too many still wait for a receipt. By their counts alone."""
+    latest = now - timedelta(minutes=settings.RECEIPT_MINUTES)
+    ended = Broadcast.objects.filter(finished_at__gt=now - FAILED_FOR, finished_at__lte=latest)
+    newest = list(ended.exclude(started_at=None).order_by("-pk")[:MAX_COUNTED])
+    receipts = standing.of_broadcasts(newest) if newest else {}
+    overdue = [(broadcast, one) for broadcast in newest for one in receipts[broadcast.pk] if one.is_overdue]
+    return [
+        Concern(
+            f"receipts-{broadcast.pk}-{one.channel.value}",
+            "Receipts overdue",
+            f"“{broadcast.title}”: {one.waiting:,} of {one.channel.counted(one.sent)} still wait for a receipt. "
+            "The provider has not said whether they arrived: its log may tell why.",
+            button="View",
+            url=_progress_url(broadcast),
+        )
+        for broadcast, one in overdue[:MAX_NAMED]
     ]
 
 

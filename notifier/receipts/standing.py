@@ -3,7 +3,7 @@
 The numbers come from the tally and the receipts' own count, so a page costs the same for any audience.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,6 +33,16 @@ STATES: Mapping[Standing, tuple[Receipt.State, ...]] = {
     Standing.ARRIVED: Receipt.ARRIVED,
     Standing.MISSED: Receipt.MISSED,
 }
+
+
+#: The key of a tally for the channels that receipts were expected of while it was sent. Settings may change later.
+EXPECTED = "receipts"
+
+
+def expected() -> dict[str, list[str]]:
+    """What a tally keeps of that, by today's settings; nothing where none are expected."""
+    found = [channel.value for channel in Channel if are_expected(channel)]
+    return {EXPECTED: found} if found else {}
 
 
 def are_expected(channel: Channel) -> bool:
@@ -70,20 +80,35 @@ class ChannelReceipts:
     def waiting(self) -> int:
         return max(0, self.sent - self.arrived - self.missed)
 
+    @property
+    def is_overdue(self) -> bool:
+        """Whether more of them wait for a receipt than may. Asked of broadcasts that ended long enough ago."""
+        return self.waiting > self.sent * settings.RECEIPT_PERCENT / 100
+
     def count(self, standing: Standing) -> int:
         return {Standing.ARRIVED: self.arrived, Standing.WAITING: self.waiting, Standing.MISSED: self.missed}[standing]
 
 
 def of_broadcast(broadcast: Broadcast) -> list[ChannelReceipts]:
     """By channel; only those of which receipts came, or are expected of what was sent."""
-    found: ReceiptCounts | None = ReceiptCounts.objects.filter(pk=broadcast.pk).first()
+    return of_broadcasts([broadcast])[broadcast.pk]
+
+
+def of_broadcasts(broadcasts: Sequence[Broadcast]) -> dict[int, list[ChannelReceipts]]:
+    """The same of each, by its id, in one query."""
+    found = ReceiptCounts.objects.in_bulk([broadcast.pk for broadcast in broadcasts])
+    return {broadcast.pk: _of_channels(broadcast, found.get(broadcast.pk)) for broadcast in broadcasts}
+
+
+def _of_channels(broadcast: Broadcast, found: ReceiptCounts | None) -> list[ChannelReceipts]:
     sent: dict[str, dict[str, int]] = broadcast.tally.get("counts", {})
     counts: dict[str, Any] = found.counts if found else {}
     proofs: dict[str, int] = found.proofs if found else {}
+    expected = broadcast.tally.get(EXPECTED, [])
     return [
         _of_channel(channel, sent.get(channel, {}), counts.get(channel, {}), proofs.get(channel, 0))
         for channel in Channel
-        if counts.get(channel) or (are_expected(channel) and sent.get(channel, {}).get(Delivery.State.SENT))
+        if counts.get(channel) or (channel.value in expected and sent.get(channel, {}).get(Delivery.State.SENT))
     ]
 
 

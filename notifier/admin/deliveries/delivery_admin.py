@@ -197,7 +197,8 @@ class DeliveryAdmin(ReadOnlyAdmin):
         """What the provider says of it, on the delivery's own page: a query."""
         receipt = Receipt.objects.filter(pk=delivery.pk).first()
         if receipt is None:
-            is_waited_for = delivery.state == Delivery.State.SENT and standing.are_expected(Channel(delivery.channel))
+            expected = delivery.broadcast.tally.get(standing.EXPECTED, [])
+            is_waited_for = delivery.state == Delivery.State.SENT and delivery.channel in expected
             return str(Standing.WAITING.label) if is_waited_for else NOTHING
         said = f"{receipt.get_state_display()}. {receipt.provider} said so at {wall_clocks.shown(receipt.at)}"
         if receipt.code:

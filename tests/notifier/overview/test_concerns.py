@@ -7,9 +7,10 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from pytest_django.fixtures import Settings
 
 from notifier.delivery import claims, recovery
-from notifier.models import Broadcast, Channel, DailyStats, Delivery, Notification, Process, Suppression
+from notifier.models import Broadcast, Channel, DailyStats, Delivery, Notification, Process, ReceiptCounts, Suppression
 from notifier.notifications import statuses
 from notifier.overview import concerns, menu_numbers, process_health
 from notifier.overview.concerns import Kind
@@ -463,3 +464,29 @@ def test_an_unread_reply_waits_for_whoever_may_read_it(now: datetime) -> None:
     assert (concern.key, concern.button) == ("inbox", "Read")
     assert concern.words == "1 SMS reply hasn’t been read yet."
     assert concerns.find(health=[], may=nothing, now=now) == []
+
+
+# --- Receipts ---------------------------------------------------------------------------------------------------------
+def a_silent_one(now: datetime, *, ended: timedelta, told: int) -> Broadcast:
+    """Of 100 SMS, so many have their last receipt."""
+    tally = {"audience": 100, "counts": {"sms": {"SENT": 100}}, "receipts": ["sms"]}
+    broadcast = a_broadcast(state=State.FINISHED, started_at=now - ended, finished_at=now - ended, tally=tally)
+    counts = {"sms": {"ACCEPTED": 3, "DELIVERED": told - 1, "UNDELIVERED": 1}}
+    ReceiptCounts.objects.create(broadcast=broadcast, told_at=now, counts=counts)
+    return broadcast
+
+
+def test_receipts_that_do_not_come_are_told_after_a_while(now: datetime, settings: Settings) -> None:
+    settings.RECEIPT_MINUTES, settings.RECEIPT_PERCENT = 60, 20
+    overdue = a_silent_one(now, ended=60 * MINUTE, told=79)
+    a_silent_one(now, ended=60 * MINUTE, told=80)
+    a_silent_one(now, ended=59 * MINUTE, told=10)
+    a_silent_one(now, ended=timedelta(days=8), told=10)
+
+    found = concerns.find(health=[], may=everything, now=now)
+
+    assert [(concern.key, concern.is_problem, concern.button) for concern in found] == [
+        (f"receipts-{overdue.pk}-sms", False, "View")
+    ]
+    assert "21 of 100 SMS still wait for a receipt" in found[0].words
+    assert listed(now, may=nothing) == []

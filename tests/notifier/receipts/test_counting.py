@@ -2,7 +2,9 @@ import time
 from datetime import datetime, timedelta
 
 import pytest
+from pytest_django.fixtures import Settings
 
+from notifier.delivery import tallies
 from notifier.models import Broadcast, Channel, Delivery, Receipt, ReceiptCounts
 from notifier.receipts import counting, standing, taking
 from notifier.receipts.standing import ChannelReceipts, Standing
@@ -104,12 +106,28 @@ def test_the_list_of_a_broadcast_is_narrowed(now: datetime, word: str, expected:
     assert {rows.index(row) for row in found} == expected
 
 
-def test_without_receipts_nothing_is_said_of_a_channel_that_has_none(settings: object) -> None:
-    broadcast = a_broadcast(tally={"counts": {"sms": {"SENT": 7}, "email": {"SENT": 7}}})
+def test_receipts_are_waited_for_where_they_were_expected_when_it_was_sent(now: datetime, settings: Settings) -> None:
+    settings.SMS_RECEIPTS, settings.SMS_URL = False, "twilio://x:y@api.twilio.com/?from=+1"
+    before = an_ended_one(now)
+    settings.SMS_RECEIPTS = True
+    after = an_ended_one(now)
+    settings.SMS_RECEIPTS = False
+    for broadcast in (before, after):
+        Broadcast.objects.filter(pk=broadcast.pk).update(tallied_at=None)
+        tallies.tally(broadcast_id=broadcast.pk, now=now)
+        broadcast.refresh_from_db()
 
-    assert standing.of_broadcast(broadcast) == []
-    settings.SMS_RECEIPTS, settings.SMS_URL = True, "twilio://x:y@api.twilio.com/?from=+1"  # type: ignore[attr-defined]
-    assert standing.of_broadcast(broadcast) == [
+    assert standing.of_broadcast(before) == []
+    assert standing.of_broadcast(after) == [
         ChannelReceipts(Channel.SMS, sent=7, arrived=0, missed=0, complained=0, proven=0)
     ]
-    assert standing.of_broadcast(broadcast)[0].count(Standing.WAITING) == 7
+    assert standing.of_broadcast(after)[0].count(Standing.WAITING) == 7
+
+
+def an_ended_one(now: datetime) -> Broadcast:
+    broadcast = a_broadcast(started_at=now, cursor=9, audience_upto=9)
+    some_sent(broadcast, 7)
+    tallies.tally(broadcast_id=broadcast.pk, now=now)
+    assert tallies.finish(broadcast_id=broadcast.pk, now=now)
+    broadcast.refresh_from_db()
+    return broadcast
