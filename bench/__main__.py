@@ -32,6 +32,7 @@ SHORT = {
     "views": 0,
     "ways": 3,
     "rows": 100,
+    "receipts": 200,
 }
 NEUTRAL = {
     "ENV_FILE": os.devnull,
@@ -84,6 +85,8 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         "--ways", type=int, help="in how many ways each list is looked through; all, where it isn't said"
     )
     parser.add_argument("--rows", type=int, default=100_000, help="rows of the file that is imported; 0: none")
+    parser.add_argument("--receipts", type=int, default=20_000, help="receipts that are taken; 0: none")
+    parser.add_argument("--only-receipts", action="store_true", help="nothing but the receipts")
     parser.add_argument("--only-pages", action="store_true", help="nothing but the table of pages")
     parser.add_argument("--only-import", action="store_true", help="nothing but the import")
     parser.add_argument("--only-fields", action="store_true", help="nothing but the fields that staff define")
@@ -99,8 +102,12 @@ def _parts(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
         yield "bench.imports", options.engine or "postgresql"
         return
     engines = [engine for engine in ("postgresql", "sqlite") if options.engine in (None, engine)]
+    if options.only_receipts:
+        yield from (("bench.receipts", engine) for engine in engines)
+        return
     if not (options.only_pages or options.only_fields):
         yield from (("bench.measure", engine) for engine in engines)
+        yield from (("bench.receipts", engine) for engine in engines if options.receipts)
     if options.large and not options.only_pages:
         yield from (("bench.fields", engine) for engine in engines)
     if not options.only_fields:

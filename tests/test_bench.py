@@ -31,6 +31,14 @@ MEASURED = [
     r"\(budget 150\); [\d,]+/s",
     r"  progress page, 40 deliveries +median [\d,]+ ms",
 ]
+#: What `bench.receipts` prints.
+RECEIPTS = [
+    *(
+        rf"  receipts {how} +[\d,]+/s"
+        for how in ("posted to one web process", "taken one by one", "taken in batches of 100")
+    ),
+    r"  count of 420 receipts [\d,]+ ms",
+]
 #: What `bench.fields` prints.
 FIELDS = [
     r"  eight values and two tags of 40 clients +[\d,]+/s",
@@ -92,7 +100,7 @@ def test_a_short_run_on_sqlite_prints_every_row_of_the_speed(tmp_path: Path, cap
         url = prepared(f"sqlite:///{tmp_path}/bench.sqlite3", tmp_path)
         return nullcontext({"DATABASE_URL": url, "BROKER_URL": "database://"})
 
-    bench.main(["--short", "--engine", "sqlite", "--large", "0", "--rows", "0"], servers=servers)
+    bench.main(["--short", "--engine", "sqlite", "--large", "0", "--rows", "0", "--receipts", "0"], servers=servers)
 
     [measured] = lines_of(capsys.readouterr().out)
     assert each_fits(MEASURED[:ENGINES], measured), measured
@@ -107,8 +115,9 @@ def test_a_short_run_on_postgresql_prints_every_row(
 
     bench.main(["--short", "--engine", "postgresql"], servers=servers)
 
-    measured, fields, imported, timed = lines_of(capsys.readouterr().out)
+    measured, receipts, fields, imported, timed = lines_of(capsys.readouterr().out)
     assert each_fits(MEASURED, measured), measured
+    assert each_fits(RECEIPTS, receipts), receipts
     assert each_fits(FIELDS, fields), fields
     assert each_fits(IMPORTED, imported), imported
     assert_every_page_is_timed(timed)

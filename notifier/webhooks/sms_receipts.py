@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST
 
 from notifier.messages import receipt_urls
 from notifier.models import Channel
-from notifier.receipts import taking
+from notifier.receipts.gathering import gatherer
 from notifier.receipts.taking import Told
 from notifier.runtime import clock
 from notifier.web.security_headers import Allowance
@@ -56,7 +56,7 @@ def receipt(request: HttpRequest, provider: str, token: str) -> HttpResponse:
         provider_id=told.provider_id,
         code=told.code,
     )
-    taking.take([one], now=now)
+    gatherer.take(one, now=now)
     return HttpResponse(status=HTTPStatus.NO_CONTENT)
 
 

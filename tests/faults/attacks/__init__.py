@@ -13,6 +13,7 @@ from tests.faults.attacks import (
     personal,
     providers,
     races,
+    receipts,
     soak,
     tickets,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "personal",
     "providers",
     "races",
+    "receipts",
     "soak",
     "tickets",
 ]
