@@ -97,8 +97,9 @@ def find(*, health: list[Health], may: May, now: datetime, user_id: int | None =
         found += _late(now)
         found += _faulty(now)
         found += _paused(may)
-        found += _failed(may, now)
-        found += _without_receipts(now)
+        ended = _ended_lately(now)
+        found += _failed(ended, may, now)
+        found += _without_receipts(ended, now)
     if may(groups.SEND_BROADCAST) and may(groups.VIEW_NOTIFICATION):
         found += _ready_to_send(told={concern.url for concern in found})
     if may(groups.VIEW_DELIVERY):
@@ -324,16 +325,20 @@ def _paused(may: May) -> list[Concern]:
     ]
 
 
-def _failed(may: May, now: datetime) -> list[Concern]:
+def _ended_lately(now: datetime) -> list[Broadcast]:
+    """The newest, with their receipts, and with `is_followed`: whether a follow-up has taken over what they missed."""
+    ended = Broadcast.objects.filter(state__in=(State.FINISHED, State.CANCELLED), finished_at__gt=now - FAILED_FOR)
+    followed = Exists(Broadcast.objects.filter(follows=OuterRef("pk")))
+    return list(ended.annotate(is_followed=followed).select_related("receipt_counts").order_by("-pk")[:MAX_COUNTED])
+
+
+def _failed(ended: Collection[Broadcast], may: May, now: datetime) -> list[Concern]:
     """Those that ended lately with failures, and how many of these a retry would send; a follow-up has taken them over.
 
     Which have failures their tallies say. What a retry would send is asked as its own page does, but for few of them at
     most, so that the page costs the same however many failed.
     """
-    ended = Broadcast.objects.filter(
-        state__in=(State.FINISHED, State.CANCELLED), finished_at__gt=now - FAILED_FOR, followed_by=None
-    )
-    newest = ended.order_by("-pk")[:MAX_COUNTED]
+    newest = [broadcast for broadcast in ended if not getattr(broadcast, "is_followed", False)]
     found = [(broadcast, sheets.sheet(broadcast).count(Delivery.State.FAILED)) for broadcast in newest]
     named = [(broadcast, number) for broadcast, number in found if number][:MAX_NAMED]
     counted = [one for one, number in named if _is_retryable(one, now) and number <= MAX_FORECAST]
@@ -399,13 +404,11 @@ def _faulty(now: datetime) -> list[Concern]:
     ]
 
 
-def _without_receipts(now: datetime) -> list[Concern]:
-    """Those that ended lately, and of whose messages too many still wait for a receipt. By their counts alone."""
+def _without_receipts(ended: Collection[Broadcast], now: datetime) -> list[Concern]:
+    """Those of whose messages too many still wait for a receipt, long enough after their end. By their counts alone."""
     latest = now - timedelta(minutes=settings.RECEIPT_MINUTES)
-    ended = Broadcast.objects.filter(finished_at__gt=now - FAILED_FOR, finished_at__lte=latest)
-    newest = list(ended.exclude(started_at=None).order_by("-pk")[:MAX_COUNTED])
-    receipts = standing.of_broadcasts(newest) if newest else {}
-    overdue = [(broadcast, one) for broadcast in newest for one in receipts[broadcast.pk] if one.is_overdue]
+    silent = [broadcast for broadcast in ended if broadcast.finished_at and broadcast.finished_at <= latest]
+    overdue = [(broadcast, one) for broadcast in silent for one in standing.of_broadcast(broadcast) if one.is_overdue]
     return [
         Concern(
             f"receipts-{broadcast.pk}-{one.channel.value}",

@@ -3,7 +3,7 @@
 The numbers come from the tally and the receipts' own count, so a page costs the same for any audience.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -90,14 +90,14 @@ class ChannelReceipts:
 
 
 def of_broadcast(broadcast: Broadcast) -> list[ChannelReceipts]:
-    """By channel; only those of which receipts came, or are expected of what was sent."""
-    return of_broadcasts([broadcast])[broadcast.pk]
+    """By channel; only those of which receipts came, or were expected of what was sent.
 
-
-def of_broadcasts(broadcasts: Sequence[Broadcast]) -> dict[int, list[ChannelReceipts]]:
-    """The same of each, by its id, in one query."""
-    found = ReceiptCounts.objects.in_bulk([broadcast.pk for broadcast in broadcasts])
-    return {broadcast.pk: _of_channels(broadcast, found.get(broadcast.pk)) for broadcast in broadcasts}
+    In one query, or none where the broadcast was read with its `receipt_counts`.
+    """
+    try:
+        return _of_channels(broadcast, broadcast.receipt_counts)
+    except ReceiptCounts.DoesNotExist:
+        return _of_channels(broadcast, None)
 
 
 def _of_channels(broadcast: Broadcast, found: ReceiptCounts | None) -> list[ChannelReceipts]:
