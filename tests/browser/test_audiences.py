@@ -7,7 +7,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from notifier.models import ClientTag, SavedAudience
 from tests.support.factories import a_client, a_tag, a_user
-from tests.support.pages.browsing import log_in
+from tests.support.pages.browsing import enter
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -20,8 +20,7 @@ def test_counts_follow_what_is_chosen_and_no_button_acts_by_itself(page: Page, l
         client = a_client(time_zone="Europe/Berlin" if number < 2 else "")
         if number:
             ClientTag.objects.create(client=client, tag=tag)
-    page.goto(f"{live_server.url}{reverse('admin:login')}")
-    log_in(page)
+    enter(page)
     page.goto(f"{live_server.url}{reverse('admin:notifier_savedaudience_add')}")
     page.get_by_label("Name", exact=True).fill("Berliners")
 

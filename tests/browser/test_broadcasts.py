@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from notifier.models import Broadcast, Notification
 from tests.support.factories import a_brand, a_broadcast, a_client, a_delivery, a_notification, a_user
-from tests.support.pages.browsing import log_in
+from tests.support.pages import browsing
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -28,8 +28,7 @@ def enter(new_page: Callable[..., Page], console_errors: list[str]) -> Iterator[
 
     def open_browser(username: str, size: str = "desk", **options: Any) -> Page:
         page = new_page(WIDTHS[size], 800, **options)
-        page.goto(reverse("admin:login"))
-        log_in(page, username)
+        browsing.enter(page, username)
         return page
 
     yield open_browser

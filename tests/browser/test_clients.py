@@ -16,9 +16,9 @@ from pytest_django.live_server_helper import LiveServer
 from notifier.consent import consents
 from notifier.consent.consents import Origin
 from notifier.models import Channel, Client, ConsentChange, Suppression
-from tests.browser.test_pages import enter
 from tests.conftest import watch_console
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_topic, a_user
+from tests.support.pages.browsing import enter
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -14,7 +14,7 @@ from notifier.models import Broadcast, Client, Delivery
 from tests.browser.test_broadcasts import confirm_page, sticks_out
 from tests.browser.test_pages import COLOURS, EVERY_RULE, violations
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_user
-from tests.support.pages.browsing import log_in
+from tests.support.pages import browsing
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -34,9 +34,7 @@ def enter(new_page: Callable[..., Page], console_errors: list[str]) -> Iterator[
     def open_browser(*, width: int = 1440, **options: Any) -> Page:
         page = new_page(width, 800, reduced_motion="reduce", **options)
         a_user(username="root", is_superuser=True)
-        page.goto(reverse("admin:login"))
-        log_in(page)
-        page.wait_for_url(lambda url: "login" not in url)
+        browsing.enter(page)
         return page
 
     yield open_browser

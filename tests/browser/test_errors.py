@@ -11,7 +11,7 @@ from pytest_django.live_server_helper import LiveServer
 from notifier.models import Broadcast, Notification
 from tests.conftest import watch_console
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user
-from tests.support.pages.browsing import log_in
+from tests.support.pages.browsing import enter, log_in
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -28,7 +28,6 @@ def desk(
     watch_console(page, console_errors)
     a_user(username="root", password="secret", is_superuser=True)
     a_topic(slug="listings")
-    page.goto(reverse("admin:login"))
     yield page
     context.close()
     assert console_errors == []
@@ -156,7 +155,7 @@ def test_the_first_wrong_field_has_the_focus_and_is_linked_from_the_top(
     desk: Page, settings: LazySettings, mistake: Callable[[Page], tuple[str, str]]
 ) -> None:
     settings.CONFIRM_ABOVE = 0
-    log_in(desk)
+    enter(desk)
 
     field_id, text = mistake(desk)
 
@@ -178,6 +177,7 @@ def test_the_first_wrong_field_has_the_focus_and_is_linked_from_the_top(
 
 
 def test_a_wrong_password_is_told_beside_its_field_and_above(desk: Page) -> None:
+    desk.goto(reverse("admin:login"))
     log_in(desk, password="wrong")
 
     password = desk.locator("#id_password")
@@ -191,7 +191,7 @@ def test_a_wrong_password_is_told_beside_its_field_and_above(desk: Page) -> None
 
 
 def test_what_is_about_no_field_has_the_focus_itself(desk: Page) -> None:
-    log_in(desk)
+    enter(desk)
     notification = a_notification()
     desk.goto(reverse("admin:notifier_notification_change", args=[notification.pk]))
     Notification.objects.update(sms_body="Changed meanwhile")

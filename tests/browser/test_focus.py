@@ -10,7 +10,7 @@ from playwright.sync_api import Page
 
 from notifier.models import Client, Notification
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user
-from tests.support.pages.browsing import log_in
+from tests.support.pages import browsing
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -67,8 +67,7 @@ def staff(db: None) -> User:
 def enter(new_page: Callable[..., Page], staff: User) -> Callable[[str], Page]:
     def open_browser(size: str) -> Page:
         page = new_page(*SIZES[size])
-        page.goto(reverse("admin:login"))
-        log_in(page)
+        browsing.enter(page)
         return page
 
     return open_browser

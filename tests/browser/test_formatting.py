@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from notifier.models import Picture
 from tests.support.factories import a_notification, a_picture, a_user
-from tests.support.pages.browsing import log_in
+from tests.support.pages.browsing import enter
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -21,8 +21,7 @@ def write(page: Page, live_server: object) -> Callable[[str], Locator]:
     """`write("a |bold| word")`: the e-mail text of a form, with what stands between the bars selected."""
     a_user(username="root", is_superuser=True)
     notification = a_notification(email_body="Hello", sms_body="Hello")
-    page.goto(f"{live_server}{reverse('admin:login')}")
-    log_in(page)
+    enter(page)
     page.goto(f"{live_server}{reverse('admin:notifier_notification_change', args=[notification.pk])}")
     expect(page.get_by_role("toolbar")).to_be_visible()
 
@@ -172,8 +171,7 @@ def test_a_picture_that_is_missing_is_uploaded_and_chosen(page: Page, write: Cal
 def test_without_javascript_there_is_no_toolbar(page_without_javascript: Page, live_server: object) -> None:
     page = page_without_javascript
     a_user(username="root", is_superuser=True)
-    page.goto(f"{live_server}{reverse('admin:login')}")
-    log_in(page)
+    enter(page)
 
     page.goto(f"{live_server}{reverse('admin:notifier_notification_add')}")
 

@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, Page, expect
 from pytest_django.fixtures import Settings
 
 from tests.support.factories import a_client, a_topic, a_user
-from tests.support.pages.browsing import log_in
+from tests.support.pages.browsing import enter
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -30,8 +30,8 @@ def test_a_rejected_text_is_edited_sent_again_and_approved(
     for name, group in (("eve", "Editors"), ("sam", "Senders"), ("ada", "Approvers")):
         a_user(username=name, group=group)
         page = new_page(1440, 900)
+        enter(page, name)
         page.goto(reverse("admin:index"))
-        log_in(page, name)
         expect(page.get_by_role("heading", name="Overview")).to_be_visible()
         pages.append(page)
     editor, sender, approver = pages

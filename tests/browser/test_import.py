@@ -14,7 +14,7 @@ from notifier.clients.imports import uploads
 from notifier.consent import consents
 from notifier.models import Channel, Client, ConsentChange, Preference
 from tests.support.factories import a_client, a_topic, a_user
-from tests.support.pages.browsing import log_in
+from tests.support.pages import browsing
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,8 +36,8 @@ def file(tmp_path: Path) -> Path:
 
 
 def enter(page: Page, live_server: LiveServer) -> None:
-    page.goto(f"{live_server.url}{reverse('admin:login')}?next={reverse('admin:notifier_client_changelist')}")
-    log_in(page)
+    browsing.enter(page)
+    page.goto(f"{live_server.url}{reverse('admin:notifier_client_changelist')}")
 
 
 def go_the_way(page: Page, file: Path) -> None:

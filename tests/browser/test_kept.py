@@ -9,7 +9,7 @@ from playwright.sync_api import Dialog, Page, expect
 
 from notifier.models import Notification, UnsavedText
 from tests.support.factories import a_kept_text, a_notification, a_user
-from tests.support.pages.browsing import log_in
+from tests.support.pages.browsing import enter
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -27,11 +27,10 @@ def notification(root: User) -> Notification:
 
 @pytest.fixture
 def open_form(live_server: object, notification: Notification) -> Callable[[Page], None]:
-    """`open_form(page)`: that page on the form of the notification, after a log-in."""
+    """`open_form(page)`: that page on the form of the notification, logged in."""
 
     def go(page: Page) -> None:
-        page.goto(f"{live_server}{reverse('admin:login')}")
-        log_in(page)
+        enter(page)
         page.goto(f"{live_server}{reverse('admin:notifier_notification_change', args=[notification.pk])}")
 
     return go

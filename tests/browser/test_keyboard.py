@@ -8,9 +8,10 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_pages import PARTS, SIZES, enter, in_parts
+from tests.browser.test_pages import PARTS, SIZES, in_parts
 from tests.support.datasets.everything import build_with_history
 from tests.support.factories import a_client, a_topic, a_user
+from tests.support.pages.browsing import enter
 from tests.support.pages.registry import shown_urls
 
 # The server answers from another thread, which must see the rows.

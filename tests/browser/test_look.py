@@ -8,8 +8,9 @@ from django.urls import reverse
 from playwright.sync_api import Locator, Page, expect
 
 from notifier.models import Client, Profile, Suppression
-from tests.browser.test_pages import SIZES, enter
+from tests.browser.test_pages import SIZES
 from tests.support.factories import a_client, a_delivery, a_user
+from tests.support.pages.browsing import enter
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)

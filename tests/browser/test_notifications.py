@@ -13,7 +13,7 @@ from pytest_django.live_server_helper import LiveServer
 from notifier.models import ClientValues, Notification
 from tests.conftest import watch_console
 from tests.support.factories import a_brand, a_client, a_field, a_notification, a_picture, a_topic, a_user
-from tests.support.pages.browsing import log_in
+from tests.support.pages.browsing import enter
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -31,8 +31,7 @@ def staff(settings: Settings) -> User:
 
 
 def open_form(page: Page, live_server: LiveServer, notification: Notification) -> None:
-    page.goto(f"{live_server.url}{reverse('admin:login')}")
-    log_in(page)
+    enter(page)
     page.goto(f"{live_server.url}{reverse('admin:notifier_notification_change', args=[notification.pk])}")
 
 
@@ -229,8 +228,7 @@ def test_a_test_goes_to_the_writer_and_to_a_colleague_who_is_ticked(
 
 def test_a_new_one_begins_from_a_template_whose_gaps_are_named(page: Page, live_server: LiveServer) -> None:
     a_topic(slug="listings", name="Listings")
-    page.goto(f"{live_server.url}{reverse('admin:login')}")
-    log_in(page)
+    enter(page)
     page.goto(f"{live_server.url}{reverse('admin:notifier_notification_add')}")
 
     page.get_by_role("link", name="Reminder").click()

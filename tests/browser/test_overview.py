@@ -10,7 +10,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from notifier.models import Broadcast, ClientCounts, DailyStats
 from tests.support.factories import a_broadcast, a_notification, a_topic, a_user, an_open_breaker
-from tests.support.pages.browsing import log_in
+from tests.support.pages import browsing
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -18,8 +18,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def enter(page: Page, live_server: LiveServer, *permissions: str) -> None:
     a_user(*permissions, username="sam", is_superuser=not permissions)
+    browsing.enter(page, "sam")
     page.goto(f"{live_server.url}{reverse('admin:index')}")
-    log_in(page, "sam")
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
 
 

@@ -20,7 +20,7 @@ from tests.notifier.admin.broadcasts.test_broadcast_admin import a_told_broadcas
 from tests.support.datasets.everything import build_with_history
 from tests.support.datasets.one_of_each import MAKE
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_user
-from tests.support.pages.browsing import log_in
+from tests.support.pages.browsing import enter
 from tests.support.pages.registry import shown_urls
 
 # The server answers from another thread, which must see the rows.
@@ -39,11 +39,6 @@ def staff() -> User:
 def visit(new_page: Callable[..., Page]) -> Callable[[str, Theme], Page]:
     """`visit("phone", "dark")`: a browser of that size and theme."""
     return lambda size, theme: new_page(*SIZES[size], color_scheme=theme)
-
-
-def enter(page: Page) -> None:
-    page.goto(reverse("admin:login"))
-    log_in(page)
 
 
 def sticks_out(page: Page) -> bool:
@@ -224,6 +219,7 @@ def test_no_list_is_wider_than_its_frame(visit: Callable[[str, Theme], Page], st
 def test_on_a_phone_the_menu_is_a_drawer(visit: Callable[[str, Theme], Page], staff: User) -> None:
     page = visit("phone", "light")
     enter(page)
+    page.goto(reverse("admin:index"))
     clients = page.locator("#menu").get_by_role("link", name="Clients")
     assert not clients.is_visible()
 
@@ -277,7 +273,6 @@ def test_the_live_page_says_that_the_database_is_away_and_goes_on_once_it_is_bac
     page.locator("#live", has_text="of 3").wait_for()
 
     assert (other.title(), sticks_out(other)) == ("Not available right now | Notifier", False)
-    # The overview that a log-in leads to may have asked in that moment as well.
     assert console_errors
     assert all("503" in error for error in console_errors)
     console_errors.clear()
@@ -358,8 +353,7 @@ def test_without_javascript_an_unknown_is_marked_as_sent_from_its_own_page(
 ) -> None:
     row = a_delivery(state="UNKNOWN")
     page = page_without_javascript
-    page.goto(f"{live_server.url}{reverse('admin:login')}")
-    log_in(page)
+    enter(page)
 
     page.goto(f"{live_server.url}{reverse('admin:notifier_delivery_change', args=[row.pk])}")
     page.get_by_role("link", name="Mark as sent…").click()

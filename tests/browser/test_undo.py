@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 from django.conf import LazySettings
-from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
@@ -13,7 +12,7 @@ from notifier.broadcasts import schedules
 from notifier.models import Broadcast, Notification
 from tests.browser.test_broadcasts import confirm_page, sticks_out
 from tests.support.factories import a_client, a_notification, a_user
-from tests.support.pages.browsing import log_in
+from tests.support.pages import browsing
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -38,8 +37,7 @@ def ann(
     def enter() -> Page:
         width, has_script = request.param
         page = new_page(width, 800, java_script_enabled=has_script)
-        page.goto(reverse("admin:login"))
-        log_in(page, "ann")
+        browsing.enter(page, "ann")
         return page
 
     yield enter

@@ -11,7 +11,7 @@ from notifier.models import Notification
 from tests.browser.test_broadcasts import sticks_out
 from tests.support.datasets.one_of_each import a_throttle
 from tests.support.factories import a_brand, a_client, a_notification, a_picture, a_topic, a_user
-from tests.support.pages.browsing import log_in
+from tests.support.pages.browsing import enter
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,8 +36,7 @@ def desk(page: Page, live_server: object, asked: list[str]) -> Callable[[str], P
     a_user(username="root", is_superuser=True)
 
     def open_page(path: str) -> Page:
-        page.goto(f"{live_server}{reverse('admin:login')}")
-        log_in(page)
+        enter(page)
         page.goto(f"{live_server}{path}")
         return page
 
@@ -193,8 +192,7 @@ def test_an_editor_hands_over_and_a_sender_finds_it(
     notification = a_notification(subject="Spring")
     editor, sender = (new_page(*size, java_script_enabled=has_script) for size in ((1440, 900), (360, 740)))
     for page, name in ((editor, "eve"), (sender, "sam")):
-        page.goto(reverse("admin:login"))
-        log_in(page, name)
+        enter(page, name)
 
     editor.goto(page_of("notifier_notification", notification.pk))
     editor.get_by_label("SMS text:").fill("The last word")
@@ -218,8 +216,7 @@ def test_without_javascript_what_is_gone_on_with_is_saved_first(
     page = page_without_javascript
     a_user(username="root", is_superuser=True)
     a_client(listings="both")
-    page.goto(f"{live_server}{reverse('admin:login')}")
-    log_in(page)
+    enter(page)
     page.goto(f"{live_server}{page_of('notifier_notification', a_notification().pk)}")
     # What could not save is not there.
     expect(page.locator("#broadcast")).to_be_hidden()
