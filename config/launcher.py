@@ -173,8 +173,9 @@ class Processes(honcho.manager.Manager):
 
 class _SturdyPrinter(Printer):
     def write(self, message: Message) -> None:
-        # The terminal may be closed: the processes still have to be stopped in order.
-        with suppress(OSError):
+        # The terminal may be closed, or a signal may meet us while we write, when nothing else can be written: the
+        # processes still have to be stopped in order.
+        with suppress(OSError, RuntimeError):
             super().write(message)
 
 

@@ -1,14 +1,11 @@
 """How a process is asked to stop: the first signal ends it cleanly, a second one at once."""
 
-import logging
 import os
 import select
 import signal
 import time
 import weakref
 from types import FrameType
-
-logger = logging.getLogger(__name__)
 
 #: A second signal ends the process only after this time: a terminal and a supervisor may both pass on one Ctrl-C.
 IMPATIENT_AFTER_SECONDS = 1.0

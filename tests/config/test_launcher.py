@@ -1,5 +1,6 @@
 """`make run` with real processes, on a database and a port of its own."""
 
+import io
 import os
 import re
 import signal
@@ -7,10 +8,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import pytest
+from honcho.printer import Message
 
 from config import launcher
 from notifier.staff import published_passwords
@@ -218,6 +222,35 @@ def test_a_closed_terminal_ends_everything(filled: Path, launches: list[Launch])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent died")
+def test_a_signal_while_a_line_is_written_may_say_something_too() -> None:
+    class Terminal(io.RawIOBase):
+        is_asked_to_stop = True
+        text = b""
+
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: Any) -> int:
+            if self.is_asked_to_stop:
+                self.is_asked_to_stop = False
+                printer.write(said("sending SIGTERM"))
+            self.text += bytes(data)
+            return len(data)
+
+    def said(text: str) -> Message:
+        return Message(type="line", data=text, time=datetime.now(UTC), name="system", colour=None)
+
+    terminal = Terminal()
+    printer = launcher._SturdyPrinter(io.TextIOWrapper(io.BufferedWriter(terminal)))
+
+    printer.write(said("a line"))
+    printer.write(said("the next"))
+
+    assert not terminal.is_asked_to_stop
+    assert b"a line" in terminal.text
+    assert terminal.text.endswith(b"the next\n")
+
+
 def test_nothing_outlives_a_launcher_that_is_killed(filled: Path, launches: list[Launch]) -> None:
     launches.append(launch := Launch(filled, port=free_port()))
     pids = launch.wait_started()
